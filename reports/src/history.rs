@@ -1,0 +1,375 @@
+//! The history of a run: JSON lines, one per call, in the order in which the calls ended.
+//!
+//! The first line is [`Line::Run`], the last [`Line::End`]. Instants are microseconds of the harness's monotonic
+//! clock since the run began. A judge needs nothing but this file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the format that this crate writes.
+pub const FORMAT: u32 = 1;
+
+/// One line of a history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "snake_case")]
+pub enum Line {
+    /// What was run, by which policies. The first line.
+    Run(RunHeader),
+    /// One call of an agent or of the harness.
+    Call(CallRecord),
+    /// Something reached an address that an agent had declared.
+    Touch(Touch),
+    /// The registry process was started, killed, stopped or continued.
+    Process(ProcessEvent),
+    /// How well the harness kept its own plan. The last line; without it the history is cut off.
+    End(RunEnd),
+}
+
+/// What was run, by which policies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// The scenario's name, or `conformance`.
+    pub name: String,
+    /// The seed that every plan and schedule came from.
+    pub seed: u64,
+    /// When the run began, RFC 3339.
+    pub started_at: String,
+    /// The dialect spoken.
+    pub dialect: String,
+    /// What this kind of registry can do at all.
+    pub abilities: Abilities,
+    /// Timeouts by agent type; `default` is always there.
+    pub policies: BTreeMap<String, Policy>,
+    /// W: how late the registry may be in showing a timer's effect, in milliseconds.
+    pub transition_bound_ms: u64,
+}
+
+/// The timeouts of an agent type, each counted from the last accepted heartbeat, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// H.
+    pub heartbeat_interval_ms: u64,
+    /// D; `None` where the registry knows no degraded state.
+    pub degraded_after_ms: Option<u64>,
+    /// X.
+    pub expires_after_ms: u64,
+    /// Q; `None` where an expired agent is kept for longer than any run.
+    pub evict_after_ms: Option<u64>,
+}
+
+/// What a kind of registry can do. What depends on a missing ability is not applicable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// It shows `degraded`, by silence and as reported.
+    pub degraded: bool,
+    /// An expired agent leaves every view at Q.
+    pub evicts: bool,
+    /// Agents of different types have different timeouts.
+    pub policies_by_type: bool,
+    /// One agent can be read by its id.
+    pub single_read: bool,
+    /// Lists carry an ETag and answer 304.
+    pub conditional_lists: bool,
+    /// Answers carry a revision.
+    pub revisions: bool,
+    /// Answers carry an epoch.
+    pub epochs: bool,
+    /// Registrations survive SIGKILL.
+    pub durable: bool,
+    /// After a restart every live agent gets a full new lease.
+    pub lease_after_restart: bool,
+}
+
+/// What was asked of the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// A full heartbeat: declares the document, registers, renews.
+    Register,
+    /// A lean heartbeat: renews.
+    Renew,
+    /// The leanest renewal, a HEAD.
+    Probe,
+    /// Deregistration.
+    Leave,
+    /// A list of agents, perhaps filtered, perhaps conditional.
+    List,
+    /// One agent by its id.
+    Read,
+    /// The view by capability.
+    Capabilities,
+    /// A route called only to see whether it makes the registry call somebody.
+    Provoke,
+}
+
+impl Operation {
+    /// The name in reports and thresholds.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Renew => "renew",
+            Self::Probe => "probe",
+            Self::Leave => "leave",
+            Self::List => "list",
+            Self::Read => "read",
+            Self::Capabilities => "capabilities",
+            Self::Provoke => "provoke",
+        }
+    }
+
+    /// Whether an accepted call of this kind renews a lease.
+    pub fn is_heartbeat(self) -> bool {
+        matches!(self, Self::Register | Self::Renew | Self::Probe)
+    }
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A heartbeat that began a new epoch, or may have (a dialect that cannot tell says this for every full one
+    /// that it knows to have registered, else `renewed`).
+    Registered,
+    /// A heartbeat that renewed and changed nothing visible.
+    Renewed,
+    /// A heartbeat that renewed and changed something visible.
+    Updated,
+    /// A heartbeat with an old sequence: nothing changed, the lease neither.
+    Stale,
+    /// Deregistered.
+    Left,
+    /// A view with a body.
+    Shown,
+    /// A conditional view: 304.
+    Unchanged,
+    /// The registry does not know the agent (404, 410).
+    Unknown,
+    /// 409: an older incarnation. Nothing changed.
+    Conflict,
+    /// Refused as invalid or unwanted (another 4xx). Nothing changed.
+    Refused,
+    /// 5xx. It may have acted.
+    Unavailable,
+    /// No answer in time. It may have acted, then or later.
+    TimedOut,
+    /// The connection broke after something had been sent. It may have acted.
+    Failed,
+    /// Nothing was sent (connection refused). It surely did not act.
+    NotSent,
+    /// Cut off by the end of the run. It may have acted.
+    CutOff,
+}
+
+impl Outcome {
+    /// Whether the registry said that it accepted a heartbeat (so that the lease was renewed).
+    pub fn renews(self) -> bool {
+        matches!(self, Self::Registered | Self::Renewed | Self::Updated)
+    }
+
+    /// Whether it is unknown what the registry did.
+    pub fn is_uncertain(self) -> bool {
+        matches!(self, Self::Unavailable | Self::TimedOut | Self::Failed | Self::CutOff)
+    }
+
+    /// Whether a report counts the call as an error.
+    pub fn is_error(self) -> bool {
+        matches!(self, Self::Refused | Self::Conflict | Self::NotSent)
+            || (self.is_uncertain() && self != Self::CutOff)
+    }
+}
+
+/// A status as an agent reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reported {
+    /// All is well.
+    Healthy,
+    /// It serves, but not as it should.
+    Degraded,
+}
+
+/// A status as a view shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Silence below D.
+    Healthy,
+    /// Reported, or silence from D to X.
+    Degraded,
+    /// Silence from X to Q.
+    Expired,
+}
+
+/// One call. `s_us` is taken just before the first byte left, `e_us` just after the last byte came (or when the
+/// harness gave up): the registry acted somewhere in between, or, where the outcome is uncertain, from `s_us` on or never.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// The agent that called, or that was asked about; `None` for a list by the harness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// What was asked.
+    pub op: Operation,
+    /// When the plan wanted it sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_us: Option<u64>,
+    /// Just before the first byte left.
+    pub s_us: u64,
+    /// Just after the last byte came.
+    pub e_us: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The HTTP status, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<u16>,
+    /// What was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Sent>,
+    /// What was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+    /// The error in words, or the route that was provoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What a call declared: a document, or a filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sent {
+    /// The agent's type (full heartbeats).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_type: Option<String>,
+    /// The status reported (heartbeats that carry one).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Reported>,
+    /// Names of the capabilities declared (full heartbeats).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<String>>,
+    /// A number of the harness's own for the document declared; a view that shows the document shows it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<u64>,
+    /// Incarnation, if sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<u64>,
+    /// Sequence, if sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// Which agents a view was to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// The entity tag of a conditional view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub if_none_match: Option<String>,
+}
+
+/// Which agents a view is to show; all that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Agents with a capability of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capability: Option<String>,
+    /// Agents of this type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_type: Option<String>,
+    /// Statuses to show; empty means the default of the registry, which leaves expired ones out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<Status>,
+    /// Agents whose label of this key has this value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<(String, String)>,
+}
+
+/// What an answer showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// The registry's revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// The epoch that a heartbeat's answer named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// The entity tag of a view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// The agents of a view (`Shown`). A single read that finds nobody has the outcome `Unknown` instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agents: Option<Vec<AgentSeen>>,
+}
+
+/// An agent as a view showed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSeen {
+    /// Its id.
+    pub id: String,
+    /// Its status.
+    pub status: Status,
+    /// Its epoch, where the registry has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// [`Sent::document`] of the document shown, where the dialect can carry it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<u64>,
+}
+
+/// Something reached an address that an agent had declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touch {
+    /// The agent whose address it was, if the address was handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// When.
+    pub at_us: u64,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The address that was called.
+    pub address: String,
+    /// Where the call came from.
+    pub from: String,
+    /// The first bytes that came, printable, at most 200 characters.
+    pub first_bytes: String,
+}
+
+/// The registry process was started, killed, stopped or continued by the harness, or ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessEvent {
+    /// What happened.
+    pub event: ProcessChange,
+    /// The instant before which it surely had not happened.
+    pub s_us: u64,
+    /// The instant by which it surely had happened (started: the registry was ready).
+    pub e_us: u64,
+}
+
+/// What happened to the registry process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessChange {
+    /// Started and ready.
+    Started,
+    /// Killed by the harness, and waited for.
+    Killed,
+    /// Stopped (SIGSTOP).
+    Paused,
+    /// Continued (SIGCONT).
+    Continued,
+    /// Ended without the harness's doing.
+    Died,
+}
+
+/// How well the harness kept its own plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// When the run ended.
+    pub at_us: u64,
+    /// d: the harness's own slack, measured: its worst scheduling lag (timer floor included), in microseconds.
+    pub slack_us: u64,
+    /// Lines that could not be written because the writer fell behind; 0 or the history proves nothing.
+    pub lost_lines: u64,
+    /// Whether a tripwire listened behind every declared endpoint, TCP and UDP, during the whole run.
+    pub tripwire: bool,
+}

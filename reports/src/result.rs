@@ -1,0 +1,311 @@
+//! The outcome of a run, the shape of `report.json`. Members that gates rely on are fixed; others may be added.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this shape.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that a run leaves behind, but for its history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// [`SCHEMA`] of the writer.
+    pub schema: u32,
+    /// The program's version.
+    pub wallflower: String,
+    /// `loadtest`, `conformance` or `judge`.
+    pub kind: Kind,
+    /// The one word.
+    pub verdict: Verdict,
+    /// Why, in sentences, the weightiest first. Empty when all passed.
+    pub reasons: Vec<String>,
+    /// Whether the run was ended early by the user.
+    pub interrupted: bool,
+    /// The scenario's name, or `conformance`.
+    pub scenario: String,
+    /// One sentence on what the scenario is for.
+    pub description: String,
+    /// The seed of every plan and schedule.
+    pub seed: u64,
+    /// SHA-256 of the plan, in hex; the same seed and scenario give the same.
+    pub plan_hash: String,
+    /// When the run began, RFC 3339.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The command that repeats it.
+    pub command: String,
+    /// How many agents.
+    pub agents: AgentCounts,
+    /// All phases that are judged, by operation.
+    pub calls: BTreeMap<String, CallStats>,
+    /// Phase by phase, in order.
+    pub phases: Vec<PhaseReport>,
+    /// Each threshold with its value.
+    pub thresholds: Vec<ThresholdReport>,
+    /// Each requirement with its verdict.
+    pub requirements: Vec<RequirementReport>,
+    /// What the registry cost.
+    pub target: TargetReport,
+    /// What the harness itself cost.
+    pub generator: GeneratorReport,
+    /// One entry a second.
+    pub intervals: Vec<Interval>,
+    /// Where it ran.
+    pub environment: Environment,
+    /// The scenario as it was run, `--set` applied; empty for other kinds.
+    pub scenario_text: String,
+}
+
+/// Which command made the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A load test.
+    Loadtest,
+    /// A conformance run.
+    Conformance,
+    /// A saved history judged again.
+    Judge,
+}
+
+/// The verdict of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everything held.
+    Pass,
+    /// A threshold or a requirement was broken.
+    Fail,
+    /// The harness could not keep its plan or get its evidence: the run says nothing.
+    Invalid,
+}
+
+/// How many agents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentCounts {
+    /// Planned by the scenario.
+    pub planned: u64,
+    /// The most that were registered at one time, as far as their own answers told.
+    pub peak: u64,
+}
+
+/// One operation's figures. Durations are microseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallStats {
+    /// Calls that were due.
+    pub planned: u64,
+    /// Calls that ended, errors included.
+    pub count: u64,
+    /// Those that failed or were refused.
+    pub errors: u64,
+    /// Due calls that found the agent's last one still unanswered.
+    pub misses: u64,
+    /// Calls cut off by the end of the run.
+    pub cut_off: u64,
+    /// Answers by HTTP status, `timeout`, `failed` or `not_sent`.
+    pub by_result: BTreeMap<String, u64>,
+    /// Answered - planned.
+    pub response_us: Percentiles,
+    /// Answered - really sent.
+    pub service_us: Percentiles,
+    /// Really sent - planned.
+    pub lag_us: Percentiles,
+    /// Response times as (share of calls not above it, microseconds), for the percentile plot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub response_curve: Vec<(f64, u64)>,
+}
+
+/// Percentiles in microseconds, from an HDR histogram of 3 digits; all 0 when nothing was recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half are not above.
+    pub p50: u64,
+    /// 90 %.
+    pub p90: u64,
+    /// 99 %.
+    pub p99: u64,
+    /// 99.9 %.
+    pub p999: u64,
+    /// The worst of all.
+    pub max: u64,
+}
+
+/// One phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseReport {
+    /// Its name in the scenario.
+    pub name: String,
+    /// `ramp`, `hold`, `crash` or `recover`.
+    pub kind: String,
+    /// Planned start since the run began, milliseconds.
+    pub start_ms: u64,
+    /// Planned end since the run began, milliseconds.
+    pub end_ms: u64,
+    /// Calls due in it, per second.
+    pub planned_per_second: f64,
+    /// Calls really sent in it, per second.
+    pub sent_per_second: f64,
+    /// Figures by operation.
+    pub calls: BTreeMap<String, CallStats>,
+    /// What the registry process used in it.
+    pub target: ProcessCost,
+}
+
+/// A threshold and what was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdReport {
+    /// The phase that it judges.
+    pub phase: String,
+    /// The metric, as in the scenario: `renew.response.p99`.
+    pub metric: String,
+    /// The limit, with its unit as written.
+    pub limit: String,
+    /// The value, in the limit's unit; empty when there was nothing to measure.
+    pub value: String,
+    /// Value divided by limit (for the margin bar); `None` when it cannot be formed.
+    pub ratio: Option<f64>,
+    /// Whether it held.
+    pub ok: bool,
+    /// When it first broke, milliseconds since the run began.
+    pub first_breach_ms: Option<u64>,
+}
+
+/// A requirement and its verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequirementReport {
+    /// `TIME-2`.
+    pub id: String,
+    /// `MUST` or `SHOULD`.
+    pub level: String,
+    /// The requirement's text.
+    pub text: String,
+    /// What the evidence says.
+    pub verdict: RequirementVerdict,
+    /// How many samples decided something.
+    pub decided: u64,
+    /// How many samples there were.
+    pub samples: u64,
+    /// One sentence: what was broken, or why it is undecided or not applicable.
+    pub detail: String,
+    /// The timeline of the worst case, line by line; empty unless it failed.
+    #[serde(default)]
+    pub timeline: Vec<String>,
+    /// The command that reruns just this.
+    #[serde(default)]
+    pub rerun: String,
+}
+
+/// The verdict on a requirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequirementVerdict {
+    /// Held wherever the evidence decides.
+    Pass,
+    /// Broken for certain.
+    Fail,
+    /// The evidence decides nothing.
+    Undecided,
+    /// Depends on an ability that this kind of registry lacks.
+    NotApplicable,
+}
+
+/// What a process used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcessCost {
+    /// User and system time, seconds.
+    pub cpu_seconds: f64,
+    /// Peak proportional set size, bytes.
+    pub pss_bytes: u64,
+    /// Peak number of open descriptors.
+    pub fds: u64,
+    /// Peak number of threads.
+    pub threads: u64,
+}
+
+/// The registry under test and its cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetReport {
+    /// `reference`, `command` or `url`.
+    pub kind: String,
+    /// The dialect spoken.
+    pub dialect: String,
+    /// Where it was reached.
+    pub url: String,
+    /// User and system time, seconds; 0 when the process is not ours to see.
+    pub cpu_seconds: f64,
+    /// Peak proportional set size, bytes.
+    pub pss_bytes: u64,
+    /// Peak number of open descriptors.
+    pub fds: u64,
+    /// Calls answered per second of the registry's CPU; `None` when its CPU is not known.
+    pub calls_per_cpu_second: Option<f64>,
+}
+
+/// The harness's own cost and how well it kept its plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorReport {
+    /// User and system time, seconds.
+    pub cpu_seconds: f64,
+    /// Peak proportional set size, bytes.
+    pub pss_bytes: u64,
+    /// Peak number of open descriptors.
+    pub fds: u64,
+    /// Share of the run's wall time that its threads stood runnable without a core.
+    pub run_queue_wait_share: f64,
+    /// Lag over all operations, microseconds.
+    pub lag_us: Percentiles,
+    /// How late a bare 1 ms sleep woke, all run long, microseconds: the host's own floor.
+    pub timer_floor_us: Percentiles,
+    /// Most calls in flight at one time.
+    pub peak_in_flight: u64,
+    /// The bound on calls in flight.
+    pub in_flight_limit: u64,
+    /// History lines lost because the writer fell behind.
+    pub lost_history_lines: u64,
+}
+
+/// One second of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Its start since the run began, seconds.
+    pub second: u64,
+    /// Agents registered at its end, as far as their own answers told.
+    pub agents: u64,
+    /// Calls due.
+    pub planned: u64,
+    /// Calls sent.
+    pub sent: u64,
+    /// Calls that failed.
+    pub errors: u64,
+    /// Misses.
+    pub misses: u64,
+    /// Response of all operations, microseconds.
+    pub response_us: Percentiles,
+    /// 99 % lag, microseconds.
+    pub lag_p99_us: u64,
+    /// Most calls in flight.
+    pub in_flight: u64,
+    /// The registry's CPU, in cores.
+    pub target_cores: f64,
+    /// The registry's proportional set size, bytes.
+    pub target_pss_bytes: u64,
+    /// The harness's CPU, in cores.
+    pub generator_cores: f64,
+}
+
+/// Where it ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Operating system and kernel.
+    pub kernel: String,
+    /// Processor model.
+    pub processor: String,
+    /// Logical processors.
+    pub cores: u64,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
+    /// Limit of open descriptors.
+    pub fd_limit: u64,
+}
