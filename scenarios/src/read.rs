@@ -1,0 +1,130 @@
+//! From text to a scenario, or to every fault of the file at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use crate::error::{Fault, Faults, ScenarioError};
+use crate::fleets::{read_fleets, refuse_twin};
+use crate::model::Scenario;
+use crate::phases::{read_phases, read_thresholds};
+use crate::section::{Section, Value};
+use crate::target::read_target;
+use crate::values;
+
+pub(crate) const ROOT_KEYS: [&str; 10] = [
+    "name",
+    "description",
+    "seed",
+    "requirements",
+    "call_timeout",
+    "max_in_flight",
+    "target",
+    "fleets",
+    "phases",
+    "thresholds",
+];
+
+/// Longest description: one sentence.
+const MAX_DESCRIPTION: usize = 500;
+
+/// Reads a scenario from its final text.
+pub(crate) fn read_scenario(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+    with_table(file, text, |root, faults| read_root(root, text, faults))
+}
+
+/// Parses TOML and hands its root over; all faults of syntax or of `read` become one error.
+pub(crate) fn with_table<T>(
+    file: &str,
+    text: &str,
+    read: impl FnOnce(&mut Section<'_>, &mut Faults) -> Option<T>,
+) -> Result<T, ScenarioError> {
+    let mut faults = Faults::default();
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        faults
+            .push(Fault::at(span, format!("this is not TOML: {}", error.message()), "here").help(
+                "texts stand in quotes, tables begin with `[name]`, entries of a list with `[[name]]`",
+            ));
+    }
+    if !faults.is_empty() {
+        return Err(faults.into_error(file, text));
+    }
+    // What is missing at the root is missing at the file's beginning.
+    let mut root = Section::new("the file", 0..0, table.get_ref());
+    match read(&mut root, &mut faults) {
+        Some(read) if faults.is_empty() => Ok(read),
+        _ => Err(faults.into_error(file, text)),
+    }
+}
+
+fn read_root(root: &mut Section<'_>, text: &str, faults: &mut Faults) -> Option<Scenario> {
+    root.refuse_unknown_keys(&ROOT_KEYS, faults);
+    let name =
+        root.required("name", "name = \"my-scenario\"", |key, value| values::name(key, value, 63), faults);
+    let description = root.or("description", String::new(), read_description, faults);
+    let seed =
+        root.or("seed", 1, |key, value| values::whole(key, value, 0..=i64::MAX.unsigned_abs()), faults);
+    let call_timeout = root.or("call_timeout", Duration::from_secs(2), values::positive_duration, faults);
+    let max_in_flight =
+        root.or("max_in_flight", 512, |key, value| values::small(key, value, 1..=65_536), faults);
+    let requirements = read_requirements(root, faults);
+    let sound = faults.count();
+    let target = match root.value("target") {
+        Some(value) => faults
+            .keep(Section::from_value("`[target]`", value))
+            .and_then(|mut section| read_target(&mut section, faults)),
+        None => {
+            root.refuse_missing("target", "[target]", faults);
+            None
+        }
+    };
+    let policies = target.as_ref().filter(|_| faults.count() == sound).map(|target| &target.policies);
+    let fleets = read_fleets(root, policies, faults);
+    let phases = read_phases(root, faults);
+    let thresholds = read_thresholds(root, faults);
+    Some(Scenario {
+        name: name?,
+        description: description?,
+        seed: seed?,
+        target: target?,
+        fleets,
+        phases,
+        thresholds,
+        requirements,
+        call_timeout: call_timeout?,
+        max_in_flight: max_in_flight?,
+        text: text.to_owned(),
+    })
+}
+
+fn read_description(key: &str, value: &Value<'_>) -> Result<String, Fault> {
+    let text = values::text(key, value)?;
+    if text.len() > MAX_DESCRIPTION || text.chars().any(char::is_control) {
+        return Err(Fault::at(
+            value.span(),
+            format!("`{key}` is not one sentence"),
+            "too long or more than a line",
+        )
+        .help(format!("one line of at most {MAX_DESCRIPTION} bytes; longer notes go into comments")));
+    }
+    Ok(text)
+}
+
+fn read_requirements(root: &Section<'_>, faults: &mut Faults) -> Vec<String> {
+    let Some(list) = root.optional("requirements", values::texts, faults) else { return Vec::new() };
+    let mut seen = BTreeMap::new();
+    let mut requirements = Vec::new();
+    for (id, value) in list {
+        if let Err(remedy) = values::check_requirement(&id) {
+            faults.push(
+                Fault::at(value.span(), format!("`{id}` is no id of a requirement"), "unknown").help(remedy),
+            );
+        }
+        refuse_twin("requirement", value, &mut seen, faults);
+        requirements.push(id);
+    }
+    requirements
+}

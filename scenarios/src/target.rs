@@ -1,0 +1,137 @@
+//! `[target]`: the registry under test.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::error::{Fault, Faults};
+use crate::model::{Target, TargetCommand, TargetKind};
+use crate::policies::read_policies;
+use crate::section::{Section, Value};
+use crate::values;
+
+/// The ways in which a registry is had; the first is the default.
+const KINDS: [&str; 3] = ["reference", "command", "url"];
+/// The dialects that the harness speaks; the first is the default.
+pub(crate) const DIALECTS: [&str; 2] = ["wallflower", "mcp-mesh"];
+
+pub(crate) const TARGET_KEYS: [&str; 9] = [
+    "kind",
+    "dialect",
+    "transition_bound",
+    "policies",
+    "command",
+    "environment",
+    "ready_path",
+    "ready_timeout",
+    "url",
+];
+
+/// The reference registry's own bound (CONTRACT.md 2), and what a scenario means that states none.
+const DEFAULT_TRANSITION_BOUND: Duration = Duration::from_millis(50);
+
+/// Reads `[target]`.
+pub(crate) fn read_target(section: &mut Section<'_>, faults: &mut Faults) -> Option<Target> {
+    section.refuse_unknown_keys(&TARGET_KEYS, faults);
+    let kind = section.choice("kind", &KINDS, faults);
+    let dialect = section.choice("dialect", &DIALECTS, faults);
+    let ours = dialect == DIALECTS.first().copied();
+    if kind == Some("reference")
+        && !ours
+        && let (Some(dialect), Some(value)) = (dialect, section.value("dialect"))
+    {
+        faults.push(
+            Fault::at(
+                value.span(),
+                format!("the reference registry does not speak `{dialect}`"),
+                "not with it",
+            )
+            .help("leave `dialect` out, or set `kind = \"command\"` or `kind = \"url\"`"),
+        );
+    }
+    let transition_bound = match (section.value("transition_bound"), ours) {
+        (None, false) => {
+            section.refuse_missing("transition_bound", "transition_bound = \"1s\"", faults);
+            None
+        }
+        _ => section.or("transition_bound", DEFAULT_TRANSITION_BOUND, values::positive_duration, faults),
+    };
+    let policies = match section.value("policies") {
+        Some(value) => read_policies("target.policies", value, ours, faults),
+        // A registry that answers `GET /policies` can be asked; no other can.
+        None if kind == Some("url") && ours => BTreeMap::new(),
+        None => {
+            section.refuse_missing("policies", "[target.policies.default]", faults);
+            BTreeMap::new()
+        }
+    };
+    let kind = kind.and_then(|kind| read_kind(kind, section, faults));
+    Some(Target { kind: kind?, dialect: dialect?.to_owned(), policies, transition_bound: transition_bound? })
+}
+
+fn read_kind(kind: &str, section: &Section<'_>, faults: &mut Faults) -> Option<TargetKind> {
+    for (key, owner) in [
+        ("command", "command"),
+        ("environment", "command"),
+        ("ready_path", "command"),
+        ("ready_timeout", "command"),
+        ("url", "url"),
+    ] {
+        if kind != owner {
+            let reason = format!("`{key}` has no meaning for a target of kind `{kind}`");
+            section.refuse_key(key, &reason, &format!("remove it, or set `kind = \"{owner}\"`"), faults);
+        }
+    }
+    match kind {
+        "command" => read_command(section, faults).map(TargetKind::Command),
+        "url" => section
+            .required("url", "url = \"http://127.0.0.1:8000\"", values::url, faults)
+            .map(TargetKind::Url),
+        _ => Some(TargetKind::Reference),
+    }
+}
+
+fn read_command(section: &Section<'_>, faults: &mut Faults) -> Option<TargetCommand> {
+    let command =
+        section.required("command", "command = [\"program\", \"--port\", \"{port}\"]", words, faults);
+    let environment = match section.value("environment") {
+        Some(value) => read_environment(value, faults),
+        None => BTreeMap::new(),
+    };
+    let ready_path = section.or("ready_path", "/health".to_owned(), values::path, faults);
+    let ready_timeout =
+        section.or("ready_timeout", Duration::from_secs(20), values::positive_duration, faults);
+    Some(TargetCommand {
+        command: command?,
+        environment,
+        ready_path: ready_path?,
+        ready_timeout: ready_timeout?,
+    })
+}
+
+/// A program and its arguments.
+fn words(key: &str, value: &Value<'_>) -> Result<Vec<String>, Fault> {
+    let words: Vec<String> = values::texts(key, value)?.into_iter().map(|(word, _)| word).collect();
+    match words.first() {
+        Some(program) if !program.is_empty() => Ok(words),
+        _ => Err(Fault::at(value.span(), format!("`{key}` names no program"), "empty")
+            .help("the program first, then its arguments, each a text in quotes")),
+    }
+}
+
+fn read_environment(value: &Value<'_>, faults: &mut Faults) -> BTreeMap<String, String> {
+    let Some(section) = faults.keep(Section::from_value("`[target.environment]`", value)) else {
+        return BTreeMap::new();
+    };
+    let mut environment = BTreeMap::new();
+    for (name, span, value) in section.entries() {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            faults.push(
+                Fault::at(span, format!("`{name}` is no name of an environment variable"), "not allowed")
+                    .help("such a name has no `=`"),
+            );
+        } else if let Some(text) = faults.keep(values::text(name, value)) {
+            environment.insert(name.to_owned(), text);
+        }
+    }
+    environment
+}
