@@ -3,9 +3,13 @@
 //! The first line is [`Line::Run`], the last [`Line::End`]. Instants are microseconds of the harness's monotonic
 //! clock since the run began. A judge needs nothing but this file.
 
+mod reader;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
 
 /// The version of the format that this crate writes.
 pub const FORMAT: u32 = 1;
@@ -13,6 +17,10 @@ pub const FORMAT: u32 = 1;
 /// One line of a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every line is a call; a box would cost each an allocation"
+)]
 pub enum Line {
     /// What was run, by which policies. The first line.
     Run(RunHeader),
@@ -45,6 +53,9 @@ pub struct RunHeader {
     pub policies: BTreeMap<String, Policy>,
     /// W: how late the registry may be in showing a timer's effect, in milliseconds.
     pub transition_bound_ms: u64,
+    /// Ids of the requirements that the run claims to decide: one left undecided makes it invalid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
 }
 
 /// The timeouts of an agent type, each counted from the last accepted heartbeat, in milliseconds.

@@ -2,6 +2,82 @@
 //!
 //! - [`history`]: one JSON line per call, written while a run goes on, read by the judge.
 //! - [`result`]: the whole of a run's outcome, the shape of `report.json`.
+//! - [`verdict`]: what findings come to: one word, its reasons, the exit code.
+//! - [`terminal`], [`markdown`], [`junit`], [`html`]: renderers of a [`RunReport`].
+//! - `chart`: the numbers that the page's charts draw, bounded.
+//! - `words`: figures and foreign text as people read them.
 
 pub mod history;
+pub mod html;
+pub mod junit;
+pub mod markdown;
 pub mod result;
+pub mod terminal;
+pub mod verdict;
+
+mod chart;
+mod words;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use result::RunReport;
+use thiserror::Error;
+
+/// A file of the report that could not be written.
+#[derive(Debug, Error)]
+#[error("cannot write {}: {cause}", path.display())]
+pub struct WriteError {
+    /// Which file or folder.
+    pub path: PathBuf,
+    /// Why.
+    pub cause: std::io::Error,
+}
+
+type Renderer = fn(&RunReport, &mut dyn Write) -> std::io::Result<()>;
+
+/// The files of a report, in the order in which they are written.
+const FILES: [(&str, Renderer); 4] = [
+    ("report.json", write_json),
+    ("junit.xml", junit::write),
+    ("summary.md", markdown::write),
+    ("report.html", html::write),
+];
+
+/// Writes `report.json`, `junit.xml`, `summary.md` and `report.html` into `folder`, which is made if it is missing.
+/// Each is there whole or not at all: it is written under another name and then moved.
+///
+/// # Errors
+/// The first file that could not be written; those before it are there.
+pub fn write_all(report: &RunReport, folder: &Path) -> Result<Vec<PathBuf>, WriteError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |cause| WriteError { path, cause }
+    };
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
+    let mut written = Vec::new();
+    for (name, render) in FILES {
+        let path = folder.join(name);
+        let unfinished = folder.join(format!(".{name}.part"));
+        write_file(&unfinished, report, render)
+            .and_then(|()| std::fs::rename(&unfinished, &path))
+            .map_err(failed(&path))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn write_file(path: &Path, report: &RunReport, render: Renderer) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    render(report, &mut file)?;
+    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Writes `report.json`.
+///
+/// # Errors
+/// What `writer` says.
+pub fn write_json(report: &RunReport, writer: &mut dyn Write) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *writer, report)?;
+    writer.write_all(b"\n")
+}

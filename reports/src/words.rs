@@ -1,0 +1,210 @@
+//! Figures and foreign text as people read them.
+
+use crate::result::{Kind, RequirementReport, RequirementVerdict, RunReport, ThresholdReport, Verdict};
+
+/// Text of foreign origin without what would steer a terminal or hide in a page: control characters but line feeds,
+/// and marks that turn the direction of writing.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().filter(|&c| c != '\r').map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// As [`plain`], on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    plain(text).replace('\n', " ")
+}
+
+/// At most so many characters, with a mark where something was left out.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// `12,345`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Microseconds with three digits and their unit: `512 us`, `1.23 ms`, `45.6 s`.
+pub(crate) fn micros(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} us"),
+        // What rounds up to the next unit is written in it.
+        1_000..999_500 => format!("{} ms", three_digits(micros as f64 / 1e3)),
+        _ => format!("{} s", three_digits(micros as f64 / 1e6)),
+    }
+}
+
+/// Milliseconds since the run began, as seconds: `12.3 s`.
+pub(crate) fn since_start(millis: u64) -> String {
+    format!("{:.1} s", millis as f64 / 1e3)
+}
+
+/// Bytes with three digits: `12.3 MB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..999_500 => format!("{} kB", three_digits(bytes as f64 / 1e3)),
+        999_500..999_500_000 => format!("{} MB", three_digits(bytes as f64 / 1e6)),
+        _ => format!("{} GB", three_digits(bytes as f64 / 1e9)),
+    }
+}
+
+/// A rate or another figure that needs no more than three digits: `0.25`, `12.3`, `1,234`.
+pub(crate) fn rate(value: f64) -> String {
+    if value.abs() < 999.5 { three_digits(value) } else { count(value.round().max(0.0) as u64) }
+}
+
+/// A share as per cent: `12.3 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{} %", three_digits(share * 100.0))
+}
+
+fn three_digits(value: f64) -> String {
+    let magnitude = value.abs();
+    match () {
+        () if magnitude < 9.995 => format!("{value:.2}"),
+        () if magnitude < 99.95 => format!("{value:.1}"),
+        () => format!("{value:.0}"),
+    }
+}
+
+/// The verdict in capitals.
+pub(crate) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+        Verdict::Invalid => "INVALID",
+    }
+}
+
+/// How a threshold ended. One that had nothing to measure has not held.
+pub(crate) fn threshold(threshold: &ThresholdReport) -> &'static str {
+    match (threshold.value.is_empty(), threshold.ok) {
+        (true, _) => "NO DATA",
+        (false, true) => "ok",
+        (false, false) => "BROKEN",
+    }
+}
+
+/// How a requirement ended. A SHOULD that is broken only warns.
+pub(crate) fn requirement(requirement: &RequirementReport) -> &'static str {
+    match requirement.verdict {
+        RequirementVerdict::Pass => "pass",
+        RequirementVerdict::Fail if requirement.level == "SHOULD" => "WARN",
+        RequirementVerdict::Fail => "FAIL",
+        RequirementVerdict::Undecided => "UNDECIDED",
+        RequirementVerdict::NotApplicable => "not applicable",
+    }
+}
+
+/// The command's name.
+pub(crate) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Loadtest => "load test",
+        Kind::Conformance => "conformance",
+        Kind::Judge => "judged history",
+    }
+}
+
+/// One sentence on why the verdict is what it is.
+pub(crate) fn sentence(report: &RunReport) -> String {
+    if let Some(first) = report.reasons.first() {
+        let first = one_line(first);
+        return match report.reasons.len() - 1 {
+            0 => format!("{first}."),
+            1 => format!("{first}; and 1 more reason."),
+            more => format!("{first}; and {more} more reasons."),
+        };
+    }
+    let held = report.requirements.iter().filter(|r| r.verdict == RequirementVerdict::Pass).count();
+    match (report.thresholds.len(), held) {
+        (0, 0) => "Nothing was asked, and nothing was broken.".to_owned(),
+        (0, held) => format!("{held} of {} requirements held, none was broken.", report.requirements.len()),
+        (thresholds, 0) => format!("All {thresholds} thresholds held."),
+        (thresholds, held) => {
+            format!(
+                "All {thresholds} thresholds held, and {held} requirements held wherever the evidence decides."
+            )
+        }
+    }
+}
+
+/// `11 pass, 1 FAIL, 2 not applicable`, in the order of weight.
+pub(crate) fn tally(requirements: &[RequirementReport]) -> String {
+    let counted = ["FAIL", "UNDECIDED", "WARN", "pass", "not applicable"].map(|word| {
+        let count = requirements.iter().filter(|entry| requirement(entry) == word).count();
+        (count > 0).then(|| format!("{count} {word}"))
+    });
+    counted.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Requirements with the broken ones first, then the undecided, the warned of, the passed, the not applicable.
+pub(crate) fn by_weight(requirements: &[RequirementReport]) -> Vec<&RequirementReport> {
+    let mut sorted: Vec<&RequirementReport> = requirements.iter().collect();
+    sorted.sort_by_key(|entry| match requirement(entry) {
+        "FAIL" => 0,
+        "UNDECIDED" => 1,
+        "WARN" => 2,
+        "pass" => 3,
+        _ => 4,
+    });
+    sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_and_a_unit() {
+        for (value, text) in [
+            (0, "0 us"),
+            (999, "999 us"),
+            (1_000, "1.00 ms"),
+            (12_345, "12.3 ms"),
+            (99_960, "100 ms"),
+            (999_499, "999 ms"),
+            (999_500, "1.00 s"),
+            (3_600_000_000, "3600 s"),
+        ] {
+            assert_eq!(micros(value), text);
+        }
+        for (value, text) in [
+            (0, "0 B"),
+            (51_300, "51.3 kB"),
+            (999_999, "1.00 MB"),
+            (12_345_678, "12.3 MB"),
+            (7_000_000_000, "7.00 GB"),
+        ] {
+            assert_eq!(bytes(value), text);
+        }
+        for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(value), text);
+        }
+        assert_eq!(
+            (rate(0.25), rate(999.6), percent(0.001)),
+            ("0.25".into(), "1,000".into(), "0.10 %".into())
+        );
+    }
+
+    #[test]
+    fn foreign_text_cannot_steer_a_terminal() {
+        assert_eq!(plain("a\x1b[31mb\u{202e}c\r\nd\0"), "a\u{fffd}[31mb\u{fffd}c\nd\u{fffd}");
+        assert_eq!(one_line("a\nb"), "a b");
+    }
+}

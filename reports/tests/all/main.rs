@@ -1,0 +1,10 @@
+//! The history format, the verdict and the renderers from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod files;
+mod history;
+mod hostile;
+mod page;
+mod sample;
+mod terminal;
+mod verdict;

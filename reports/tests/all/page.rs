@@ -1,0 +1,114 @@
+//! `report.html`.
+
+use reports::result::RunReport;
+
+use crate::sample;
+
+const MAX_PAGE_BYTES: usize = 600_000;
+
+pub(crate) fn page(report: &RunReport) -> String {
+    let mut bytes = Vec::new();
+    reports::html::write(report, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_page_loads_nothing_from_anywhere() {
+    let page = page(&sample::failed());
+    let lower = page.to_lowercase();
+    for word in [
+        " src=",
+        " href=",
+        "srcset",
+        "url(",
+        "@import",
+        "<link",
+        "<img",
+        "<iframe",
+        "fetch(",
+        "xmlhttprequest",
+    ] {
+        assert!(!lower.contains(word), "{word:?} is in the page");
+    }
+    assert!(page.contains("default-src 'none'"), "and a browser is told not to");
+}
+
+#[test]
+fn the_page_stays_small_whatever_the_run_was() {
+    assert!(page(&sample::passed()).len() < 150_000, "{}", page(&sample::passed()).len());
+    let enormous = page(&sample::enormous());
+    assert!(enormous.len() < MAX_PAGE_BYTES, "{}", enormous.len());
+    assert!(enormous.contains("Each point stands for 144 seconds"), "and says that points are put together");
+}
+
+#[test]
+fn parts_come_in_the_order_in_which_they_matter() {
+    let page = page(&sample::failed());
+    let parts = [
+        "<h1>FAIL</h1>",
+        "id=\"thresholds\"",
+        "id=\"requirements\"",
+        "class=\"card bad\"",
+        "id=\"time\"",
+        "id=\"percentile-plot\"",
+        "id=\"phases\"",
+        "id=\"cost\"",
+        "id=\"environment\"",
+        "id=\"chart-data\"",
+    ];
+    let places: Vec<usize> =
+        parts.iter().map(|part| page.find(part).unwrap_or_else(|| panic!("no {part}"))).collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn the_tables_alone_tell_everything() {
+    let page = page(&sample::failed());
+    for word in [
+        "TIME-2 is broken: workers-000017",
+        "412ms",
+        "first breach",
+        "16.188 s  list       without the agent",
+        "wallflower conformance --only TIME-2 --seed 1",
+        "4.32 ms",
+        "5,679",
+        "9f86d081884c7d659a2f",
+        "name = &#34;quickstart&#34;",
+        "wallflower loadtest scenarios/quickstart.toml",
+    ] {
+        assert!(page.to_lowercase().contains(&word.to_lowercase()), "no {word:?}");
+    }
+}
+
+#[test]
+fn parts_without_content_are_left_out() {
+    let page = page(&sample::conformance());
+    for part in [
+        "id=\"thresholds\"",
+        "id=\"time\"",
+        "id=\"calls\"",
+        "id=\"phases\"",
+        "id=\"cost\"",
+        "<script",
+        "card",
+    ] {
+        let body = page.split("<body>").nth(1).unwrap();
+        assert!(!body.contains(part), "{part}");
+    }
+    assert!(page.contains("id=\"requirements\""));
+}
+
+#[test]
+fn the_charts_numbers_are_json_that_a_script_can_read() {
+    let page = page(&sample::passed());
+    let json = page.split("id=\"chart-data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(data["time"]["second"].as_array().unwrap().len(), 40);
+    assert_eq!(data["phases"][1]["from"], 5.0);
+    let nines = data["curves"][0]["nines"].as_array().unwrap();
+    assert_eq!(nines[2].as_f64(), Some(0.301), "the median");
+    // The worst of 12,345 calls stands at one half in 12,345.
+    assert_eq!(nines.last().unwrap().as_f64(), Some(4.3925));
+    let millis = data["curves"][0]["millis"].as_array().unwrap();
+    assert_eq!(millis.last().unwrap().as_f64(), Some(10.8));
+}
