@@ -1,16 +1,35 @@
 //! Sends calls and makes the history's records of them.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reports::history::CallRecord;
+use reports::history::{AgentSeen, CallRecord, Outcome};
 
 use crate::clock::Clock;
-use crate::dialect::{Call, Dialect, WireAnswer, WireRequest};
+use crate::dialect::{Call, Dialect, Reading, WireAnswer, WireRequest};
+
+/// Largest answer that is read; what is longer counts as broken off.
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most pages of one list: with pages of 10,000, ten times the agents that a registry holds by default.
+const MAX_PAGES: usize = 1_000;
 
 /// A client of one registry, shared by many agents; calls in flight are bounded by the caller.
 #[derive(Debug, Clone)]
-pub struct Client {}
+pub struct Client {
+    wire: Wire,
+    dialect: Arc<dyn Dialect>,
+    clock: Clock,
+}
+
+/// Plain requests to one base URL over warm HTTP/1.1 connections: no proxy, no redirect, no second try.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    http: reqwest::Client,
+    base_url: String,
+    timeout: Duration,
+}
 
 /// Why a plain request got no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,6 +60,17 @@ pub enum SendError {
     },
 }
 
+impl SendError {
+    /// How a call ended by it.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::NotSent { .. } => Outcome::NotSent,
+            Self::Failed { .. } => Outcome::Failed,
+            Self::TimedOut { .. } => Outcome::TimedOut,
+        }
+    }
+}
+
 /// A call's record with what only the caller needs.
 #[derive(Debug, Clone)]
 pub struct Answered {
@@ -48,6 +78,8 @@ pub struct Answered {
     pub record: CallRecord,
     /// The wiring revision that a heartbeat's answer named.
     pub wiring_revision: Option<u64>,
+    /// Whether a renewal's answer said that the wiring has changed ([`Reading::wiring_changed`]).
+    pub wiring_changed: bool,
 }
 
 impl Client {
@@ -56,24 +88,211 @@ impl Client {
     /// # Errors
     /// When the URL cannot be one of a registry.
     pub fn new(
-        _base_url: &str,
-        _dialect: Arc<dyn Dialect>,
-        _clock: Clock,
-        _timeout: Duration,
+        base_url: &str,
+        dialect: Arc<dyn Dialect>,
+        clock: Clock,
+        timeout: Duration,
     ) -> Result<Self, SendError> {
-        todo!()
+        Ok(Self { wire: Wire::new(base_url, timeout)?, dialect, clock })
     }
 
-    /// Sends one call (every page of a list) and waits for its end. Never fails: failures are outcomes.
-    pub async fn call(&self, _call: &Call, _planned_us: Option<u64>) -> Answered {
-        todo!()
+    /// Sends one call (every page of a list) and waits for its end. Never fails: failures are outcomes. A list of
+    /// several pages gives one record from the first page's beginning to the last one's end; pages that are not all
+    /// of one revision leave it without a revision, with a note.
+    pub async fn call(&self, call: &Call, planned_us: Option<u64>) -> Answered {
+        let request = self.dialect.request(call);
+        let s_us = self.clock.now_us();
+        let end = match request {
+            None => self.no_such_call(call, s_us),
+            Some(request) => self.pages(call, request).await,
+        };
+        let reading = end.reading;
+        let note = match call {
+            Call::Provoke { request, .. } => Some(provoked(request, reading.note)),
+            _ => reading.note,
+        };
+        Answered {
+            record: CallRecord {
+                agent: call.agent_id().map(str::to_owned),
+                op: call.operation(),
+                planned_us,
+                s_us,
+                e_us: end.e_us,
+                outcome: reading.outcome,
+                http: end.http,
+                sent: call.sent(),
+                seen: reading.seen,
+                note,
+            },
+            wiring_revision: reading.wiring_revision,
+            wiring_changed: reading.wiring_changed,
+        }
     }
 
     /// Sends a request as it is.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn send(&self, _request: &WireRequest) -> Result<WireAnswer, SendError> {
-        todo!()
+    pub async fn send(&self, request: &WireRequest) -> Result<WireAnswer, SendError> {
+        self.wire.send(request).await
     }
+
+    fn no_such_call(&self, call: &Call, e_us: u64) -> End {
+        let (dialect, operation) = (self.dialect.name(), call.operation().name());
+        let note = format!("the dialect {dialect} has no such call as this {operation}");
+        End { reading: Reading::of(Outcome::NotSent).noting(note), http: None, e_us }
+    }
+
+    async fn pages(&self, call: &Call, first: WireRequest) -> End {
+        let mut whole = self.page(call, &first).await;
+        let mut next = whole.reading.next_page.take();
+        let mut pages = 1;
+        while let Some(request) = next {
+            if pages == MAX_PAGES {
+                let note = format!("the list did not end after {MAX_PAGES} pages");
+                return End { reading: Reading::of(Outcome::Failed).noting(note), ..whole };
+            }
+            let mut page = self.page(call, &request).await;
+            pages += 1;
+            if page.reading.outcome != Outcome::Shown {
+                let why = page.reading.note.as_deref().unwrap_or("no list");
+                let note = format!("page {pages}: {why}");
+                return End { reading: Reading { seen: None, ..page.reading }.noting(note), ..page };
+            }
+            next = page.reading.next_page.take();
+            append(&mut whole.reading, page.reading);
+            whole.e_us = page.e_us;
+        }
+        whole
+    }
+
+    async fn page(&self, call: &Call, request: &WireRequest) -> End {
+        let result = self.wire.send(request).await;
+        let e_us = self.clock.now_us();
+        match result {
+            Ok(answer) => End { reading: self.dialect.read(call, &answer), http: Some(answer.status), e_us },
+            Err(error) => {
+                End { reading: Reading::of(error.outcome()).noting(error.to_string()), http: None, e_us }
+            }
+        }
+    }
+}
+
+/// How a call, or a page of it, ended.
+struct End {
+    reading: Reading,
+    http: Option<u16>,
+    /// Taken before the answer is read, so that the harness's own work counts for nobody.
+    e_us: u64,
+}
+
+impl Wire {
+    /// Requests to `base_url`, each given up after `timeout`.
+    ///
+    /// # Errors
+    /// When the URL is not one of plain HTTP.
+    pub fn new(base_url: &str, timeout: Duration) -> Result<Self, SendError> {
+        let refused = |cause: String| SendError::NotSent { url: base_url.to_owned(), cause };
+        let url = reqwest::Url::parse(base_url)
+            .map_err(|error| refused(format!("{error}; write it as http://127.0.0.1:8000")))?;
+        if url.scheme() != "http" {
+            return Err(refused(format!(
+                "the harness speaks plain http only, not {}; put a proxy that ends TLS in front",
+                url.scheme()
+            )));
+        }
+        if url.host_str().is_none() || url.query().is_some() || url.fragment().is_some() {
+            return Err(refused("it must be host and port, at most with a path".to_owned()));
+        }
+        // One idle connection for every call that was ever in flight: no connection is made twice.
+        let http = reqwest::Client::builder()
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(usize::MAX)
+            .pool_idle_timeout(None)
+            .build()
+            .map_err(|error| refused(causes(&error)))?;
+        Ok(Self { http, base_url: url.as_str().trim_end_matches('/').to_owned(), timeout })
+    }
+
+    /// Sends a request as it is and reads the whole answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(&self, request: &WireRequest) -> Result<WireAnswer, SendError> {
+        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(SendError::TimedOut {
+                url: format!("{}{}", self.base_url, request.path),
+                timeout_ms: self.timeout.as_millis(),
+            }),
+        }
+    }
+
+    async fn exchange(&self, request: &WireRequest) -> Result<WireAnswer, SendError> {
+        let url = format!("{}{}", self.base_url, request.path);
+        let failed = |cause: String| SendError::Failed { url: url.clone(), cause };
+        let not_sent = |cause: String| SendError::NotSent { url: url.clone(), cause };
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+            .map_err(|error| not_sent(error.to_string()))?;
+        let mut builder = self.http.request(method, &url);
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        if !request.body.is_empty() {
+            builder = builder.body(request.body.clone());
+        }
+        let mut response = builder.send().await.map_err(|error| {
+            let surely_unsent = error.is_connect() || error.is_builder();
+            if surely_unsent { not_sent(causes(&error)) } else { failed(causes(&error)) }
+        })?;
+        let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(causes(&error)))? {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
+                return Err(failed(format!("the answer is longer than {MAX_BODY_BYTES} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(WireAnswer { status, etag, body })
+    }
+}
+
+/// Adds a further page to what the pages before it showed.
+fn append(whole: &mut Reading, page: Reading) {
+    let (Some(seen), Some(more)) = (&mut whole.seen, page.seen) else { return };
+    if seen.revision != more.revision && whole.note.is_none() {
+        whole.note = Some(format!("the pages show revisions {:?} and {:?}", seen.revision, more.revision));
+    }
+    if whole.note.is_some() {
+        seen.revision = None;
+    }
+    let agents: &mut Vec<AgentSeen> = seen.agents.get_or_insert_default();
+    agents.extend(more.agents.unwrap_or_default());
+}
+
+/// The route that was provoked, with what went wrong.
+fn provoked(request: &WireRequest, note: Option<String>) -> String {
+    let route = format!("{} {}", request.method, request.path);
+    match note {
+        Some(note) => format!("{route}: {note}"),
+        None => route,
+    }
+}
+
+/// An error with all that caused it, since reqwest names only the outermost.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

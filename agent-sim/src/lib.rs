@@ -5,9 +5,21 @@
 //! - [`client`]: sends a dialect's call and makes the history's record of it.
 //! - [`tripwire`]: an address with a listener for every agent, which nobody must ever call.
 //! - [`process`]: the registry under test as a child process.
+//! - [`target`]: the registry under test, started or reached, with the policies that it is held to.
+//! - [`plan`]: who does what at which instant, from the seed alone; pure.
+//! - [`load`]: follows the plan against a registry, and measures.
+//! - [`measure`]: durations and counts of calls, merged exactly.
+//! - [`validity`]: whether the harness kept its plan, so that a run says anything at all; pure.
+//! - [`history_writer`]: writes the history without ever holding up a call.
 
 pub mod client;
 pub mod clock;
 pub mod dialect;
+pub mod history_writer;
+pub mod load;
+pub mod measure;
+pub mod plan;
 pub mod process;
+pub mod target;
 pub mod tripwire;
+pub mod validity;

@@ -1,9 +1,30 @@
 //! How an agent speaks to a kind of registry: a pure mapping from calls to HTTP requests and from answers to
 //! outcomes. No I/O here; [`crate::client`] sends.
+//!
+//! - [`wallflower`]: the contract's own words.
+//! - [`mcp_mesh`]: the Go registry of mcp-mesh.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reports::history::{Abilities, Filter, Operation, Outcome, Reported, Seen, Sent};
+use serde::de::DeserializeOwned;
+
+pub mod mcp_mesh;
+pub mod wallflower;
+
+/// The names of all dialects, as the command line and scenarios write them.
+pub const NAMES: [&str; 2] = [wallflower::NAME, mcp_mesh::NAME];
+
+/// The dialect of this name, one of [`NAMES`].
+pub fn by_name(name: &str) -> Option<Arc<dyn Dialect>> {
+    match name {
+        wallflower::NAME => Some(Arc::new(wallflower::Wallflower)),
+        mcp_mesh::NAME => Some(Arc::new(mcp_mesh::McpMesh)),
+        _ => None,
+    }
+}
 
 /// What an agent declares of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,10 +188,53 @@ pub struct Reading {
     pub seen: Option<Seen>,
     /// The wiring revision that a heartbeat's answer named.
     pub wiring_revision: Option<u64>,
+    /// Whether a renewal's answer said that the wiring has changed without showing it: a POST fetches it.
+    pub wiring_changed: bool,
     /// The request for the next page of a list, if there is one.
     pub next_page: Option<WireRequest>,
     /// The refusal in words.
     pub note: Option<String>,
+}
+
+impl Reading {
+    /// A reading that tells nothing but how the call ended.
+    pub fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            seen: None,
+            wiring_revision: None,
+            wiring_changed: false,
+            next_page: None,
+            note: None,
+        }
+    }
+
+    /// The same with words for it.
+    pub fn noting(self, note: impl Into<String>) -> Self {
+        Self { note: Some(note.into()), ..self }
+    }
+
+    /// The same with what was seen.
+    pub fn seeing(self, seen: Seen) -> Self {
+        Self { seen: Some(seen), ..self }
+    }
+}
+
+impl WireRequest {
+    /// A request without a body.
+    pub fn bare(method: &'static str, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// A POST of JSON.
+    pub fn json(path: impl Into<String>, body: &serde_json::Value) -> Self {
+        Self {
+            method: "POST",
+            path: path.into(),
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: body.to_string().into_bytes(),
+        }
+    }
 }
 
 /// A kind of registry.
@@ -184,7 +248,8 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// The request for a call, or `None` where this kind of registry has no such call.
     fn request(&self, call: &Call) -> Option<WireRequest>;
 
-    /// What an answer to `call` means. An answer that cannot be read is `Refused` with a note.
+    /// What an answer to `call` means. A success that cannot be read is `Failed` with a note, since the registry may
+    /// have acted; an unexpected refusal is `Refused` with a note.
     fn read(&self, call: &Call, answer: &WireAnswer) -> Reading;
 
     /// Requests that might make a registry of this kind call the agent, in order; each answer may be an error. A
@@ -194,4 +259,53 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
 
     /// Where the policies can be asked for, if anywhere.
     fn policies_path(&self) -> Option<&'static str>;
+}
+
+/// What an identifier may hold unescaped in a path or a query.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
+
+/// A text as part of a path or as a value of a query.
+fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+/// Most characters of a registry's words that a note keeps.
+const NOTE_CHARACTERS: usize = 300;
+
+/// A registry's words, cut to what a note may hold.
+fn shortened(text: &str) -> String {
+    text.chars().take(NOTE_CHARACTERS).collect()
+}
+
+/// What a successful answer's body means; one that cannot be read says that the call may have acted although nobody
+/// can tell.
+fn parsed<T: DeserializeOwned>(answer: &WireAnswer, meaning: impl FnOnce(T) -> Reading) -> Reading {
+    match serde_json::from_slice(&answer.body) {
+        Ok(body) => meaning(body),
+        Err(error) => Reading::of(Outcome::Failed)
+            .noting(shortened(&format!("unreadable answer with status {}: {error}", answer.status))),
+    }
+}
+
+/// The capability that agents made for provocations offer.
+const HOOK_CAPABILITY: &str = "wallflower.provoked";
+
+/// Longest id that every dialect can carry.
+const ID_CHARACTERS: usize = 63;
+
+/// An agent at the same address, for provocations: an id of its own, so that no view of a judged agent changes by
+/// them.
+fn hook(agent: &Document) -> Document {
+    const SUFFIX: &str = "-hook";
+    let stem: String = agent.agent_id.chars().take(ID_CHARACTERS - SUFFIX.len()).collect();
+    Document {
+        agent_id: format!("{stem}{SUFFIX}"),
+        status: None,
+        capabilities: vec![(HOOK_CAPABILITY.to_owned(), "1.0.0".to_owned())],
+        dependencies: Vec::new(),
+        labels: Vec::new(),
+        incarnation: None,
+        sequence: None,
+        ..agent.clone()
+    }
 }

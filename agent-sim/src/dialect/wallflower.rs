@@ -1,0 +1,379 @@
+//! The words of the contract itself (sections 4.1 to 4.8).
+
+use std::collections::BTreeMap;
+
+use reports::history::{Abilities, AgentSeen, Filter, Outcome, Policy, Reported, Seen, Status};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Call, Dialect, Document, HOOK_CAPABILITY, Reading, WireAnswer, WireRequest, escaped, hook, parsed,
+    shortened,
+};
+
+/// The name on the command line.
+pub const NAME: &str = "wallflower";
+
+/// The label that carries [`Document::document`].
+const DOCUMENT_LABEL: &str = "wallflower.document";
+
+/// Most agents on a page, the most that the contract allows.
+const PAGE_LIMIT: u32 = 10_000;
+
+/// Speaks to any registry that keeps the contract.
+#[derive(Debug, Clone, Copy)]
+pub struct Wallflower;
+
+impl Dialect for Wallflower {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            degraded: true,
+            evicts: true,
+            policies_by_type: true,
+            single_read: true,
+            conditional_lists: true,
+            revisions: true,
+            epochs: true,
+            durable: true,
+            lease_after_restart: true,
+        }
+    }
+
+    fn request(&self, call: &Call) -> Option<WireRequest> {
+        Some(match call {
+            Call::Register(document) => WireRequest::json("/heartbeat", &full_heartbeat(document)),
+            Call::Renew { agent_id, status, order, wiring_revision } => {
+                WireRequest::json("/heartbeat", &lean_heartbeat(agent_id, *status, *order, *wiring_revision))
+            }
+            Call::Probe { agent_id, wiring_revision } => {
+                let query = wiring_revision.map(|revision| format!("?wiring_revision={revision}"));
+                let path = format!("/heartbeat/{}{}", escaped(agent_id), query.unwrap_or_default());
+                WireRequest::bare("HEAD", path)
+            }
+            Call::Leave { agent_id } => WireRequest::bare("DELETE", format!("/agents/{}", escaped(agent_id))),
+            Call::List { filter, if_none_match } => {
+                let mut request = WireRequest::bare("GET", list_path(filter, None));
+                request.headers.extend(if_none_match.clone().map(|etag| ("if-none-match", etag)));
+                request
+            }
+            Call::Read { agent_id } => WireRequest::bare("GET", format!("/agents/{}", escaped(agent_id))),
+            Call::Provoke { request, .. } => request.clone(),
+        })
+    }
+
+    fn read(&self, call: &Call, answer: &WireAnswer) -> Reading {
+        match (call, answer.status) {
+            (Call::Provoke { .. }, _) => Reading::of(Outcome::Shown),
+            (_, 500..) => Reading::of(Outcome::Unavailable).noting(problem(answer)),
+            (_, 400..) => refusal(call, answer),
+            (Call::List { .. }, 304) => {
+                Reading::of(Outcome::Unchanged).seeing(Seen { etag: answer.etag.clone(), ..Seen::default() })
+            }
+            (Call::Register(_) | Call::Renew { .. }, 200) => heartbeat(answer),
+            // A HEAD that says "wiring changed" tells of other agents' changes: this one only renewed.
+            (Call::Probe { .. }, 200 | 202) => {
+                Reading { wiring_changed: answer.status == 202, ..Reading::of(Outcome::Renewed) }
+            }
+            (Call::Leave { .. }, 204) => Reading::of(Outcome::Left),
+            (Call::List { filter, .. }, 200) => list(filter, answer),
+            (Call::Read { .. }, 200) => single(answer),
+            (_, 200..=299) => {
+                Reading::of(Outcome::Failed).noting(format!("unexpected status {}", answer.status))
+            }
+            _ => Reading::of(Outcome::Refused).noting(format!("unexpected status {}", answer.status)),
+        }
+    }
+
+    fn provoke(&self, agent: &Document, answers: &[WireAnswer]) -> Option<WireRequest> {
+        provocations(agent).into_iter().nth(answers.len())
+    }
+
+    fn policies_path(&self) -> Option<&'static str> {
+        Some("/policies")
+    }
+}
+
+/// Reads the answer of `GET /policies`: the timeouts by agent type, and W in milliseconds.
+///
+/// # Errors
+/// In words, when it is no such answer or the type `default` is missing.
+pub fn read_policies(body: &[u8]) -> Result<(BTreeMap<String, Policy>, u64), String> {
+    #[derive(Deserialize)]
+    struct Published {
+        policies: BTreeMap<String, Policy>,
+        transition_bound_ms: u64,
+    }
+    let published: Published = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    if !published.policies.contains_key("default") {
+        return Err("it names no policy `default`".to_owned());
+    }
+    Ok((published.policies, published.transition_bound_ms))
+}
+
+fn full_heartbeat(document: &Document) -> Value {
+    let capabilities: Vec<Value> = document
+        .capabilities
+        .iter()
+        .map(|(name, version)| json!({ "name": name, "version": version }))
+        .collect();
+    let dependencies: Vec<Value> =
+        document.dependencies.iter().map(|capability| json!({ "capability": capability })).collect();
+    let mut labels: Map<String, Value> =
+        document.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    labels.insert(DOCUMENT_LABEL.to_owned(), json!(document.document.to_string()));
+    let mut body = json!({
+        "agent_id": document.agent_id,
+        "agent_type": document.agent_type,
+        "endpoint": format!("http://{}/mcp", document.endpoint),
+        "capabilities": capabilities,
+        "dependencies": dependencies,
+        "labels": labels,
+    });
+    add(&mut body, "status", document.status);
+    add(&mut body, "incarnation", document.incarnation);
+    add(&mut body, "sequence", document.sequence);
+    body
+}
+
+fn lean_heartbeat(
+    agent_id: &str,
+    status: Option<Reported>,
+    order: Option<(u64, u64)>,
+    wiring_revision: Option<u64>,
+) -> Value {
+    let mut body = json!({ "agent_id": agent_id });
+    add(&mut body, "status", status);
+    add(&mut body, "incarnation", order.map(|(incarnation, _)| incarnation));
+    add(&mut body, "sequence", order.map(|(_, sequence)| sequence));
+    add(&mut body, "wiring_revision", wiring_revision);
+    body
+}
+
+/// Adds a member that is only sent when there is a value.
+fn add<T: serde::Serialize>(body: &mut Value, name: &str, value: Option<T>) {
+    if let Some(value) = value {
+        body[name] = json!(value);
+    }
+}
+
+fn list_path(filter: &Filter, cursor: Option<&str>) -> String {
+    let mut path = format!("/agents?limit={PAGE_LIMIT}");
+    let mut push = |name: &str, value: &str| {
+        path.push('&');
+        path.push_str(name);
+        path.push('=');
+        path.push_str(&escaped(value));
+    };
+    if let Some(capability) = &filter.capability {
+        push("capability", capability);
+    }
+    if let Some(agent_type) = &filter.agent_type {
+        push("type", agent_type);
+    }
+    for status in &filter.status {
+        push("status", status_word(*status));
+    }
+    if let Some((key, value)) = &filter.label {
+        push("label", &format!("{key}={value}"));
+    }
+    if let Some(cursor) = cursor {
+        push("cursor", cursor);
+    }
+    path
+}
+
+fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Healthy => "healthy",
+        Status::Degraded => "degraded",
+        Status::Expired => "expired",
+    }
+}
+
+fn refusal(call: &Call, answer: &WireAnswer) -> Reading {
+    let asks_for_one = !matches!(call, Call::List { .. });
+    let outcome = match answer.status {
+        404 | 410 if asks_for_one => Outcome::Unknown,
+        409 => Outcome::Conflict,
+        _ => return Reading::of(Outcome::Refused).noting(problem(answer)),
+    };
+    Reading::of(outcome)
+}
+
+fn heartbeat(answer: &WireAnswer) -> Reading {
+    #[derive(Deserialize)]
+    struct Body {
+        result: Option<String>,
+        epoch: Option<u64>,
+        revision: Option<u64>,
+        wiring_revision: Option<u64>,
+    }
+    parsed(answer, |body: Body| {
+        let outcome = match body.result.as_deref() {
+            Some("registered") => Outcome::Registered,
+            Some("renewed") => Outcome::Renewed,
+            Some("updated") => Outcome::Updated,
+            Some("stale") => Outcome::Stale,
+            other => {
+                return Reading::of(Outcome::Failed).noting(shortened(&format!("unknown result {other:?}")));
+            }
+        };
+        let seen = Seen { revision: body.revision, epoch: body.epoch, ..Seen::default() };
+        Reading { wiring_revision: body.wiring_revision, ..Reading::of(outcome).seeing(seen) }
+    })
+}
+
+/// An entry of a list, or the single read: what the harness looks at.
+#[derive(Deserialize)]
+struct Entry {
+    agent_id: String,
+    status: Status,
+    epoch: Option<u64>,
+    #[serde(default)]
+    labels: DocumentLabel,
+}
+
+/// The one label that the harness looks at.
+#[derive(Default, Deserialize)]
+struct DocumentLabel {
+    #[serde(rename = "wallflower.document")]
+    document: Option<String>,
+}
+
+impl From<Entry> for AgentSeen {
+    fn from(entry: Entry) -> Self {
+        Self {
+            id: entry.agent_id,
+            status: entry.status,
+            epoch: entry.epoch,
+            document: entry.labels.document.and_then(|number| number.parse().ok()),
+        }
+    }
+}
+
+fn list(filter: &Filter, answer: &WireAnswer) -> Reading {
+    #[derive(Deserialize)]
+    struct Body {
+        revision: Option<u64>,
+        next_cursor: Option<String>,
+        agents: Vec<Entry>,
+    }
+    parsed(answer, |body: Body| {
+        let next = |cursor: String| WireRequest::bare("GET", list_path(filter, Some(&cursor)));
+        let seen = Seen {
+            revision: body.revision,
+            epoch: None,
+            etag: answer.etag.clone(),
+            agents: Some(body.agents.into_iter().map(AgentSeen::from).collect()),
+        };
+        Reading { next_page: body.next_cursor.map(next), ..Reading::of(Outcome::Shown).seeing(seen) }
+    })
+}
+
+fn single(answer: &WireAnswer) -> Reading {
+    // The entry's own `revision` is that of its last change, not the registry's: it is left out.
+    parsed(answer, |entry: Entry| {
+        Reading::of(Outcome::Shown).seeing(Seen {
+            etag: answer.etag.clone(),
+            agents: Some(vec![AgentSeen::from(entry)]),
+            ..Seen::default()
+        })
+    })
+}
+
+/// The detail of a problem document (RFC 9457), else the beginning of the body.
+fn problem(answer: &WireAnswer) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        title: Option<String>,
+        detail: Option<String>,
+    }
+    let words = serde_json::from_slice::<Problem>(&answer.body)
+        .ok()
+        .and_then(|problem| problem.detail.or(problem.title))
+        .unwrap_or_else(|| String::from_utf8_lossy(&answer.body).into_owned());
+    shortened(&format!("{}: {words}", answer.status))
+}
+
+/// Every route of the contract, and some that a registry might have beside them, each naming the agent's address
+/// wherever there is room for it.
+fn provocations(agent: &Document) -> Vec<WireRequest> {
+    let agent = hook(agent);
+    let (id, address) = (agent.agent_id.as_str(), agent.endpoint);
+    let callback = format!("http://{address}/callback");
+    let mut requests = vec![
+        WireRequest::json("/heartbeat", &provoking_heartbeat(&agent)),
+        WireRequest::json("/heartbeat", &json!({ "agent_id": id })),
+        WireRequest::bare("HEAD", format!("/heartbeat/{id}")),
+    ];
+    let reads = [
+        "/agents?q=webhook&status=healthy&status=degraded&status=expired".to_owned(),
+        format!("/agents?capability={HOOK_CAPABILITY}&version=%3E%3D1"),
+        "/agents?since=0&wait_ms=50".to_owned(),
+        format!("/agents/{id}"),
+        format!("/agents/{id}/health"),
+        format!("/agents/{id}/health?refresh=true"),
+        "/capabilities".to_owned(),
+        format!("/capabilities?name={HOOK_CAPABILITY}"),
+        "/events?limit=10".to_owned(),
+        "/policies".to_owned(),
+        "/health".to_owned(),
+        "/livez".to_owned(),
+        "/readyz".to_owned(),
+        "/metrics".to_owned(),
+        "/openapi.json".to_owned(),
+        "/".to_owned(),
+        format!("/proxy/{address}/mcp"),
+        format!("/proxy/{id}/mcp"),
+        format!("/agents/{id}/proxy?url={}", escaped(&callback)),
+    ];
+    requests.extend(reads.map(|path| WireRequest::bare("GET", path)));
+    let job = json!({ "capability": HOOK_CAPABILITY, "owner_instance_id": id, "callback": callback });
+    requests.extend([
+        WireRequest::json("/mcp", &mcp_call(id, &callback)),
+        WireRequest::json("/subscriptions", &json!({ "callback": callback, "agent_id": id })),
+        WireRequest::json("/jobs", &job),
+        WireRequest::json("/jobs/1/cancel", &json!({ "reason": "provoked" })),
+        WireRequest::json(format!("/agents/{id}/ping"), &json!({ "url": callback })),
+        WireRequest::bare("DELETE", format!("/agents/{id}")),
+    ]);
+    requests
+}
+
+/// A document in which everything that could be taken for an address to call is one.
+fn provoking_heartbeat(agent: &Document) -> Value {
+    let at = |path: &str| format!("http://{}/{path}", agent.endpoint);
+    let capability = json!({
+        "name": HOOK_CAPABILITY, "version": "1.0.0", "tags": ["webhook"], "description": at("describe"),
+    });
+    json!({
+        "agent_id": agent.agent_id,
+        "agent_type": agent.agent_type,
+        "endpoint": at("webhook?event=registered"),
+        "capabilities": [capability],
+        "dependencies": [{ "capability": HOOK_CAPABILITY }],
+        "labels": { "health_url": at("health"), "callback": at("callback"), "webhook": at("hook") },
+        "metadata": {
+            "health_check": { "http": at("health"), "interval_ms": 10 },
+            "callback_url": at("callback"),
+            "webhooks": [at("hook")],
+            "proxy": agent.endpoint.to_string(),
+        },
+    })
+}
+
+/// A tool call by the revision of MCP that needs no session, with everything that asks a server to speak up.
+fn mcp_call(agent_id: &str, callback: &str) -> Value {
+    json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {
+            "name": "get_agent_health_status",
+            "arguments": { "agent_id": agent_id },
+            "_meta": { "progressToken": 1, "callback": callback },
+        },
+    })
+}

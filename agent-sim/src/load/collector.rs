@@ -1,0 +1,377 @@
+//! Counts every call by phase, by operation and by second.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use reports::history::{CallRecord, Operation};
+use reports::result::{CallStats, Interval, Percentiles, ThresholdReport};
+use scenarios::model::{PhaseKind, Threshold};
+
+use super::thresholds::Watch;
+use crate::measure::{Durations, Tally, lag_us};
+use crate::plan::PhaseSpan;
+
+/// A call's name in reports: its operation, or `observe` for the harness's own reading, which is no agent's load.
+pub(super) const OBSERVE: &str = "observe";
+
+/// The live percentiles look back so many seconds.
+const LIVE_SECONDS: usize = 10;
+
+/// Everything measured of a run. Grows by one small [`Interval`] a second and otherwise not with its length.
+#[derive(Debug)]
+pub(super) struct Collector {
+    phases: Vec<BTreeMap<&'static str, Tally>>,
+    kinds: Vec<PhaseKind>,
+    watches: Vec<Watch>,
+    lag: Durations,
+    second: Second,
+    /// The present second since the run began.
+    now_second: u64,
+    recent: VecDeque<Durations>,
+    intervals: Vec<Interval>,
+    own_misses: u64,
+    own_misses_outside_faults: u64,
+}
+
+/// What was counted in one second.
+#[derive(Debug, Default)]
+struct Second {
+    planned: u64,
+    sent: u64,
+    errors: u64,
+    misses: u64,
+    response: Durations,
+    lag: Durations,
+    in_flight: u64,
+}
+
+/// Whose call it is and of which phase.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Series {
+    /// The phase of the call's planned instant.
+    pub(super) phase: usize,
+    /// What was asked.
+    pub(super) operation: Operation,
+    /// Whether the harness itself asked.
+    pub(super) observes: bool,
+}
+
+impl Series {
+    fn name(self) -> &'static str {
+        if self.observes { OBSERVE } else { self.operation.name() }
+    }
+}
+
+impl Collector {
+    pub(super) fn new(phases: &[PhaseSpan], thresholds: &[Threshold]) -> Self {
+        let watches = thresholds
+            .iter()
+            .map(|threshold| {
+                Watch::new(threshold, phases.iter().position(|phase| phase.name == threshold.phase))
+            })
+            .collect();
+        Self {
+            phases: phases.iter().map(|_| BTreeMap::new()).collect(),
+            kinds: phases.iter().map(|phase| phase.kind).collect(),
+            watches,
+            lag: Durations::default(),
+            second: Second::default(),
+            now_second: 0,
+            recent: VecDeque::new(),
+            intervals: Vec::new(),
+            own_misses: 0,
+            own_misses_outside_faults: 0,
+        }
+    }
+
+    /// A call became due.
+    pub(super) fn due(&mut self, series: Series) {
+        self.tally(series, |tally| tally.planned += 1);
+        if !series.observes {
+            self.second.planned += 1;
+            self.watches.iter_mut().for_each(|watch| watch.due(series.phase, series.operation));
+        }
+    }
+
+    /// The call that became due is missed: the last one is still unanswered.
+    pub(super) fn missed(&mut self, series: Series) {
+        self.tally(series, |tally| tally.misses += 1);
+        self.second.misses += 1;
+        self.watches.iter_mut().for_each(|watch| watch.missed(series.phase, series.operation));
+    }
+
+    /// So many misses were the harness's own fault: the call in their way had itself been sent late, or never.
+    pub(super) fn blame_misses(&mut self, series: Series, misses: u32) {
+        self.own_misses += u64::from(misses);
+        if !self.is_fault(series.phase) {
+            self.own_misses_outside_faults += u64::from(misses);
+        }
+    }
+
+    /// A call was handed to the client; `in_flight` are under way with it.
+    pub(super) fn sent(&mut self, series: Series, in_flight: usize) {
+        self.tally(series, |tally| tally.sent += 1);
+        self.second.sent += u64::from(!series.observes);
+        self.second.in_flight = self.second.in_flight.max(u64::try_from(in_flight).unwrap_or(u64::MAX));
+    }
+
+    /// A call ended.
+    pub(super) fn ended(&mut self, series: Series, call: &CallRecord) {
+        self.tally(series, |tally| tally.record(call));
+        self.lag.record(lag_us(call));
+        if series.observes {
+            return;
+        }
+        self.watches.iter_mut().for_each(|watch| watch.ended(series.phase, call));
+        self.second.lag.record(lag_us(call));
+        self.second.errors += u64::from(call.outcome.is_error());
+        if call.outcome != reports::history::Outcome::CutOff {
+            self.second.response.record(call.e_us.saturating_sub(call.planned_us.unwrap_or(call.s_us)));
+        }
+    }
+
+    fn tally(&mut self, series: Series, count: impl FnOnce(&mut Tally)) {
+        if let Some(phase) = self.phases.get_mut(series.phase) {
+            count(phase.entry(series.name()).or_default());
+        }
+    }
+
+    fn is_fault(&self, phase: usize) -> bool {
+        matches!(self.kinds.get(phase), Some(PhaseKind::Crash { .. }))
+    }
+
+    /// Closes every second that is over at `now_us`; `agents` are registered.
+    pub(super) fn advance(&mut self, now_us: u64, agents: u64, in_flight: usize) {
+        while self.now_second < now_us / 1_000_000 {
+            self.close_second(agents, in_flight);
+        }
+    }
+
+    /// Closes the present second, whole or not.
+    pub(super) fn close_second(&mut self, agents: u64, in_flight: usize) {
+        let in_flight = u64::try_from(in_flight).unwrap_or(u64::MAX);
+        let second = &mut self.second;
+        self.intervals.push(Interval {
+            second: self.now_second,
+            agents,
+            planned: second.planned,
+            sent: second.sent,
+            errors: second.errors,
+            misses: second.misses,
+            response_us: second.response.percentiles(),
+            lag_p99_us: second.lag.quantile_us(0.99),
+            in_flight: second.in_flight.max(in_flight),
+            ..Interval::default()
+        });
+        self.watches.iter_mut().for_each(|watch| watch.close_second(self.now_second));
+        let mut oldest =
+            if self.recent.len() < LIVE_SECONDS { None } else { self.recent.pop_front() }.unwrap_or_default();
+        oldest.reset();
+        self.recent.push_back(std::mem::replace(&mut second.response, oldest));
+        second.lag.reset();
+        (second.planned, second.sent, second.errors, second.misses, second.in_flight) =
+            (0, 0, 0, 0, in_flight);
+        self.now_second += 1;
+    }
+
+    /// The interval of a second, to fill in what a process used in it.
+    pub(super) fn interval(&mut self, second: u64) -> Option<&mut Interval> {
+        usize::try_from(second).ok().and_then(|index| self.intervals.get_mut(index))
+    }
+
+    /// The last interval that is over.
+    pub(super) fn last_interval(&self) -> Interval {
+        self.intervals.last().cloned().unwrap_or_default()
+    }
+
+    /// Response of the last ten seconds.
+    pub(super) fn recent(&self) -> Percentiles {
+        let mut all = Durations::default();
+        self.recent.iter().for_each(|second| all.merge(second));
+        all.percentiles()
+    }
+
+    /// Lag over all calls.
+    pub(super) fn lag(&self) -> Percentiles {
+        self.lag.percentiles()
+    }
+
+    /// Calls due, sent and failed so far: agents' and the harness's own.
+    pub(super) fn totals(&self) -> Tally {
+        self.sum(|_| true)
+    }
+
+    /// What the agents' calls made due outside crash phases without the misses that the registry caused, and how
+    /// many of those were sent.
+    pub(super) fn kept_outside_faults(&self) -> (u64, u64) {
+        let outside = self.sum(|phase| !self.is_fault(phase));
+        let due = outside.planned.saturating_sub(outside.misses) + self.own_misses_outside_faults;
+        (due, outside.sent)
+    }
+
+    /// Misses that the registry did not cause.
+    pub(super) fn own_misses(&self) -> u64 {
+        self.own_misses
+    }
+
+    fn sum(&self, counts: impl Fn(usize) -> bool) -> Tally {
+        let mut sum = Tally::default();
+        let phases = self.phases.iter().enumerate().filter(|(index, _)| counts(*index));
+        for tally in phases.flat_map(|(_, phase)| phase.values()) {
+            sum.merge_counts(tally);
+        }
+        sum
+    }
+
+    /// Calls due and sent in a phase.
+    pub(super) fn counts(&self, phase: usize) -> (u64, u64) {
+        let sum = self.sum(|index| index == phase);
+        (sum.planned, sum.sent)
+    }
+
+    /// A phase's figures by operation.
+    pub(super) fn phase_stats(&self, phase: usize) -> BTreeMap<String, CallStats> {
+        let tallies = self.phases.get(phase).into_iter().flatten();
+        tallies.map(|(name, tally)| ((*name).to_owned(), tally.stats())).collect()
+    }
+
+    /// The figures of all phases but ramps, which are warm-up, by operation.
+    pub(super) fn judged_stats(&self) -> BTreeMap<String, CallStats> {
+        let mut merged: BTreeMap<&'static str, Tally> = BTreeMap::new();
+        for (phase, kind) in self.phases.iter().zip(&self.kinds) {
+            if *kind != PhaseKind::Ramp {
+                for (name, tally) in phase {
+                    merged.entry(name).or_default().merge(tally);
+                }
+            }
+        }
+        merged.into_iter().map(|(name, tally)| (name.to_owned(), tally.stats())).collect()
+    }
+
+    /// Every threshold with its value.
+    pub(super) fn thresholds(&self) -> Vec<ThresholdReport> {
+        self.watches.iter().map(|watch| watch.report(&self.judged_by(watch))).collect()
+    }
+
+    /// All that a threshold judges in its phase, merged.
+    fn judged_by(&self, watch: &Watch) -> Tally {
+        let mut whole = Tally::default();
+        let phase = watch.phase().and_then(|phase| self.phases.get(phase)).into_iter().flatten();
+        for (name, tally) in phase {
+            if watch.judges(name) {
+                whole.merge(tally);
+            }
+        }
+        whole
+    }
+
+    /// One entry a second.
+    pub(super) fn into_intervals(self) -> Vec<Interval> {
+        self.intervals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reports::history::Outcome;
+    use scenarios::model::{Figure, Limit, Metric};
+
+    fn collector() -> Collector {
+        let crash = PhaseKind::Crash { share: 0.5, over: std::time::Duration::ZERO };
+        let kinds = [("ramp", PhaseKind::Ramp), ("hold", PhaseKind::Hold), ("crash", crash)];
+        let phases: Vec<_> = (0..)
+            .zip(kinds)
+            .map(|(index, (name, kind))| PhaseSpan {
+                name: name.to_owned(),
+                kind,
+                start_us: index * 1_000_000,
+                end_us: (index + 1) * 1_000_000,
+            })
+            .collect();
+        let metric = Metric { operation: "all", figure: Figure::Errors };
+        let threshold = Threshold { phase: "hold".to_owned(), metric, limit: Limit::Share(0.5) };
+        Collector::new(&phases, &[threshold])
+    }
+
+    fn series(phase: usize, observes: bool) -> Series {
+        Series { phase, operation: Operation::List, observes }
+    }
+
+    /// A call that was due, sent 1 ms late and answered 2 ms after that.
+    fn make(collector: &mut Collector, series: Series, outcome: Outcome) {
+        collector.due(series);
+        collector.sent(series, 1);
+        let call = CallRecord {
+            agent: None,
+            op: series.operation,
+            planned_us: Some(0),
+            s_us: 1_000,
+            e_us: 3_000,
+            outcome,
+            http: Some(200),
+            sent: None,
+            seen: None,
+            note: None,
+        };
+        collector.ended(series, &call);
+    }
+
+    #[test]
+    fn the_ramp_is_recorded_but_not_judged() {
+        let mut collector = collector();
+        make(&mut collector, series(0, false), Outcome::Shown);
+        make(&mut collector, series(1, false), Outcome::Shown);
+        make(&mut collector, series(2, false), Outcome::Shown);
+        assert_eq!((collector.phase_stats(0)["list"].count, collector.judged_stats()["list"].count), (1, 2));
+    }
+
+    #[test]
+    fn the_harnesss_own_reading_is_a_series_of_its_own_and_in_no_threshold() {
+        let mut collector = collector();
+        make(&mut collector, series(1, true), Outcome::TimedOut);
+        make(&mut collector, series(1, false), Outcome::Shown);
+        collector.close_second(0, 0);
+        let stats = collector.phase_stats(1);
+        assert_eq!((stats["observe"].errors, stats["list"].errors), (1, 0));
+        assert_eq!(collector.thresholds().iter().map(|threshold| threshold.ok).collect::<Vec<_>>(), [true]);
+        let second = collector.last_interval();
+        assert_eq!((second.planned, second.sent, second.errors), (1, 1, 0));
+        assert_eq!((second.response_us.max, second.lag_p99_us), (3_000, 1_000));
+    }
+
+    #[test]
+    fn every_second_has_its_interval_and_begins_from_nothing() {
+        let mut collector = collector();
+        make(&mut collector, series(1, false), Outcome::Shown);
+        collector.advance(3_200_000, 7, 2);
+        make(&mut collector, series(1, false), Outcome::Shown);
+        collector.close_second(7, 0);
+        let intervals = collector.into_intervals();
+        let rows: Vec<_> = intervals.iter().map(|row| (row.second, row.sent, row.in_flight)).collect();
+        assert_eq!(rows, [(0, 1, 2), (1, 0, 2), (2, 0, 2), (3, 1, 2)]);
+    }
+
+    #[test]
+    fn live_percentiles_look_back_ten_seconds_and_no_further() {
+        let mut collector = collector();
+        make(&mut collector, series(1, false), Outcome::Shown);
+        collector.advance(10_000_000, 0, 0);
+        assert_eq!(collector.recent().max, 3_000);
+        collector.advance(11_000_000, 0, 0);
+        assert_eq!(collector.recent().max, 0);
+    }
+
+    #[test]
+    fn misses_that_the_registry_caused_are_no_broken_plan_and_those_in_a_crash_count_for_nobody() {
+        let mut collector = collector();
+        make(&mut collector, series(1, false), Outcome::Shown);
+        for phase in [1, 1, 2] {
+            collector.due(series(phase, false));
+            collector.missed(series(phase, false));
+        }
+        assert_eq!((collector.kept_outside_faults(), collector.own_misses()), ((1, 1), 0));
+        collector.blame_misses(series(1, false), 1);
+        collector.blame_misses(series(2, false), 1);
+        assert_eq!((collector.kept_outside_faults(), collector.own_misses()), ((2, 1), 2));
+    }
+}

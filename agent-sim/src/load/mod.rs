@@ -1,0 +1,284 @@
+//! The load driver: follows the plan against a registry, and measures.
+//!
+//! - [`agents`]: what each agent knows and does about it; pure.
+//! - [`driver`]: the loop that makes the calls.
+//! - [`worker`]: threads that wake in time: the pacer, and the control that measures the host's own floor.
+//! - [`sampler`]: what the registry and the harness use.
+//! - [`collector`]: counts by phase, operation and second.
+//! - [`thresholds`]: what must hold.
+//! - [`outcome`]: all of it as plain data.
+
+mod agents;
+mod collector;
+mod driver;
+mod outcome;
+mod sampler;
+mod thresholds;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reports::history::{FORMAT, Line, RunEnd, RunHeader};
+use scenarios::model::Scenario;
+use tokio::sync::watch;
+
+use self::agents::Agents;
+use self::collector::Collector;
+use self::driver::{Driver, Ending, Parts};
+use self::outcome::Finished;
+pub use self::outcome::LoadOutcome;
+use self::sampler::{Costs, Watched};
+use self::worker::{Floor, Pacer, Worker};
+use crate::clock::{Clock, wall_clock};
+use crate::history_writer::HistoryWriter;
+use crate::plan::schedule::Schedule;
+use crate::plan::{Plan, hash_of, micros};
+use crate::process::RegistryProcess;
+use crate::target::{Target, TargetError};
+use crate::tripwire::Tripwire;
+use crate::validity::lag_limit_us;
+
+/// How a run is run, beside its scenario.
+#[derive(Debug)]
+pub struct LoadOptions {
+    /// Where the plan comes from.
+    pub seed: u64,
+    /// This program, which serves the reference registry.
+    pub reference_program: PathBuf,
+    /// The file that the history is written to; one that is there is replaced.
+    pub history: PathBuf,
+    /// Becomes true when the user wants the run to end.
+    pub interrupt: watch::Receiver<bool>,
+    /// Is told once a second how it goes; closed when the run is over.
+    pub progress: watch::Sender<Progress>,
+}
+
+/// How a run goes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Progress {
+    /// The phase's name.
+    pub phase: String,
+    /// Its index, from 0.
+    pub phase_index: usize,
+    /// How many phases there are.
+    pub phases: usize,
+    /// Time since the plan began, milliseconds.
+    pub elapsed_ms: u64,
+    /// The length of the plan, milliseconds.
+    pub total_ms: u64,
+    /// Agents registered, as far as their own answers told.
+    pub agents: u64,
+    /// Calls due in the last second.
+    pub offered_per_second: u64,
+    /// Calls sent in the last second.
+    pub achieved_per_second: u64,
+    /// Median response of the last 10 s, microseconds.
+    pub p50_us: u64,
+    /// 99 % response of the last 10 s, microseconds.
+    pub p99_us: u64,
+    /// 99 % lag of the last second, microseconds.
+    pub lag_p99_us: u64,
+    /// The registry's CPU, in cores.
+    pub target_cores: f64,
+    /// The registry's proportional set size, bytes.
+    pub target_pss_bytes: u64,
+    /// Calls that failed so far.
+    pub errors: u64,
+}
+
+/// What prevents a run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no registry to test.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The agents' addresses have no listener.
+    #[error(
+        "cannot listen behind the agents' addresses (one port of 0.0.0.0, TCP and UDP): {source}; free a port, or \
+         raise the limit of open files (`ulimit -n`)"
+    )]
+    Tripwire {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The history cannot be written.
+    #[error("cannot create the history {}: {source}; choose an output folder that can be written", path.display())]
+    History {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system gives no thread.
+    #[error("cannot start the thread that {what}: {source}; raise the limit of processes (`ulimit -u`)")]
+    Thread {
+        /// What it is for.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// How long calls under way may take after the end of the plan before they are cut off.
+const LONGEST_DRAIN: Duration = Duration::from_secs(2);
+
+/// Runs a scenario: starts or reaches the registry, follows the plan, measures, and stops all that it started.
+///
+/// # Errors
+/// Only for what prevents a run. What goes wrong during one is in its outcome.
+pub async fn run(scenario: &Scenario, options: LoadOptions) -> Result<LoadOutcome, LoadError> {
+    let plan = Arc::new(Plan::new(scenario, options.seed));
+    let plan_hash = hash_of(&plan);
+    let clock = Clock::start();
+    let tripwire = Tripwire::open(clock).await.map_err(|source| LoadError::Tripwire { source })?;
+    let mut target =
+        Target::open(&scenario.target, &options.reference_program, clock, scenario.call_timeout).await?;
+    let started_at = humantime::format_rfc3339_millis(wall_clock()).to_string();
+    let header = RunHeader {
+        format: FORMAT,
+        name: scenario.name.clone(),
+        seed: options.seed,
+        started_at: started_at.clone(),
+        dialect: target.dialect.name().to_owned(),
+        abilities: target.dialect.abilities(),
+        policies: target.policies.clone(),
+        transition_bound_ms: target.transition_bound_ms,
+        claims: scenario.requirements.clone(),
+    };
+    let watched: Watched = Arc::new(Mutex::new(target.process.take()));
+    let result = match HistoryWriter::create(&options.history, header) {
+        Ok(history) => {
+            let seed = Seed { scenario, plan, plan_hash, clock, started_at, target, watched: &watched };
+            seed.run(tripwire, history, options).await
+        }
+        Err(source) => Err(LoadError::History { path: options.history, source }),
+    };
+    let process = watched.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(process) = process {
+        process.stop().await;
+    }
+    result
+}
+
+/// A run with everything that it needs.
+struct Seed<'a> {
+    scenario: &'a Scenario,
+    plan: Arc<Plan>,
+    plan_hash: String,
+    clock: Clock,
+    started_at: String,
+    target: Target,
+    watched: &'a Watched,
+}
+
+impl Seed<'_> {
+    async fn run(
+        &self,
+        tripwire: Tripwire,
+        mut history: HistoryWriter,
+        options: LoadOptions,
+    ) -> Result<LoadOutcome, LoadError> {
+        if let Some(event) = with(self.watched, RegistryProcess::started) {
+            history.write(Line::Process(event));
+        }
+        let LoadOptions { interrupt, progress, .. } = options;
+        let mut driver = self.driver(tripwire, history, progress);
+        let (clock, plan) = (self.clock, &self.plan);
+        let schedule = Schedule::new(Arc::clone(plan));
+        let begin_us = clock.now_us();
+        driver.begin_us = begin_us;
+        let thread = |what| move |source| LoadError::Thread { what, source };
+        let floor = worker::measure_floor(clock).map_err(thread("measures the timer floor"))?;
+        let (mut samples, sampler) = sampler::start(Arc::clone(self.watched), plan.phases(), clock, begin_us)
+            .map_err(thread("samples processes"))?;
+        let mut pacer =
+            Pacer::start(schedule, plan.end_us(), clock, begin_us).map_err(thread("paces calls"))?;
+
+        let mut ending = driver.follow(&mut pacer, &mut samples, interrupt).await;
+        let ended_us = driver.now_us();
+        drop(pacer);
+        sampler.stop();
+        driver.drain(clock.now_us() + micros(self.scenario.call_timeout.min(LONGEST_DRAIN))).await;
+        let mut last = vec![sampler::sample(self.watched, driver.now_us(), None)];
+        while let Ok(sample) = samples.try_recv() {
+            last.insert(last.len() - 1, sample);
+        }
+        // A registry that died in the last moment has failed too.
+        if last.iter().filter(|sample| driver.sampled(sample)).count() > 0 {
+            ending = Ending::TargetDied;
+        }
+        Ok(self.finish(driver, floor, ending, ended_us).await)
+    }
+
+    fn driver(
+        &self,
+        tripwire: Tripwire,
+        history: HistoryWriter,
+        progress: watch::Sender<Progress>,
+    ) -> Driver {
+        let Self { scenario, plan, clock, target, watched, .. } = self;
+        let endpoints =
+            (0..plan.agents()).map(|agent| tripwire.assign(agent, &plan.agent_id(agent))).collect();
+        Driver::new(Parts {
+            clock: *clock,
+            plan: Arc::clone(plan),
+            client: target.client.clone(),
+            tripwire,
+            agents: Agents::new(Arc::clone(plan), endpoints, target.dialect.as_ref()),
+            collector: Collector::new(plan.phases(), &scenario.thresholds),
+            costs: Costs::new(sampler::sample(watched, 0, None), plan.phases().len()),
+            history,
+            progress,
+            limit: usize::try_from(scenario.max_in_flight).unwrap_or(usize::MAX),
+            lag_limit_us: lag_limit_us(shortest_period_us(plan)),
+        })
+    }
+
+    async fn finish(
+        &self,
+        mut driver: Driver,
+        floor: Worker<Floor>,
+        ending: Ending,
+        ended_us: u64,
+    ) -> LoadOutcome {
+        let tripwire = driver.tripwire.works().await;
+        driver.keep_touches();
+        let floor = floor.stop();
+        let Driver { agents, collector, costs, history, trouble, .. } = driver;
+        let worst_floor_us = floor.as_ref().map_or(0, |floor| floor.lateness.max_us());
+        let written = history.finish(&RunEnd {
+            at_us: self.clock.now_us(),
+            slack_us: collector.lag().max.max(worst_floor_us),
+            lost_lines: 0,
+            tripwire,
+        });
+        Finished {
+            scenario: self.scenario,
+            plan: &self.plan,
+            target: &self.target,
+            ending,
+            ended_us,
+            last_output: with(self.watched, RegistryProcess::last_output).unwrap_or_default(),
+            agents: &agents,
+            collector,
+            costs,
+            trouble,
+            floor,
+            written,
+            tripwire,
+            shortest_period_us: shortest_period_us(&self.plan),
+        }
+        .outcome(&self.plan_hash, &self.started_at)
+    }
+}
+
+fn shortest_period_us(plan: &Plan) -> u64 {
+    plan.shortest_period_us().unwrap_or(u64::MAX)
+}
+
+/// Asks the registry process something; `None` where it is not the harness's own.
+fn with<T>(watched: &Watched, ask: impl FnOnce(&RegistryProcess) -> T) -> Option<T> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ask)
+}

@@ -1,0 +1,212 @@
+//! The outcome of a run as plain data.
+
+use std::collections::BTreeMap;
+
+use reports::result::{
+    AgentCounts, CallStats, GeneratorReport, Interval, PhaseReport, TargetReport, ThresholdReport,
+};
+use scenarios::model::{Scenario, TargetKind};
+
+use super::agents::Agents;
+use super::collector::Collector;
+use super::driver::{Ending, Trouble};
+use super::sampler::{Costs, micros_as_seconds};
+use super::worker::Floor;
+use crate::history_writer::Written;
+use crate::plan::Plan;
+use crate::target::Target;
+use crate::validity::{Evidence, causes};
+
+/// All that a run found, but for what the judge makes of its history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadOutcome {
+    /// SHA-256 of the plan, in hex.
+    pub plan_hash: String,
+    /// Whether the user ended it early.
+    pub interrupted: bool,
+    /// Why the run says nothing about the registry, in sentences; empty when it does.
+    pub invalid: Vec<String>,
+    /// What went wrong beside broken thresholds, in sentences: the registry ended by itself, or a threshold had
+    /// nothing to measure.
+    pub failed: Vec<String>,
+    /// How many agents.
+    pub agents: AgentCounts,
+    /// All phases but ramps, which are warm-up, by operation. `observe` is the harness's own reading of the whole
+    /// list, which no threshold counts.
+    pub calls: BTreeMap<String, CallStats>,
+    /// Phase by phase.
+    pub phases: Vec<PhaseReport>,
+    /// Each threshold with its value.
+    pub thresholds: Vec<ThresholdReport>,
+    /// What the registry cost.
+    pub target: TargetReport,
+    /// What the harness cost, and how well it kept its plan.
+    pub generator: GeneratorReport,
+    /// One entry a second.
+    pub intervals: Vec<Interval>,
+    /// When the run began, RFC 3339.
+    pub started_at: String,
+    /// How long the plan was followed, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A run that is over.
+pub(super) struct Finished<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) plan: &'a Plan,
+    pub(super) target: &'a Target,
+    pub(super) ending: Ending,
+    /// When the plan was followed no longer, microseconds since it began.
+    pub(super) ended_us: u64,
+    /// The end of what the registry printed.
+    pub(super) last_output: String,
+    pub(super) agents: &'a Agents,
+    pub(super) collector: Collector,
+    pub(super) costs: Costs,
+    pub(super) trouble: Trouble,
+    pub(super) floor: Option<Floor>,
+    pub(super) written: Written,
+    pub(super) tripwire: bool,
+    pub(super) shortest_period_us: u64,
+}
+
+impl Finished<'_> {
+    pub(super) fn outcome(self, plan_hash: &str, started_at: &str) -> LoadOutcome {
+        let thresholds = self.collector.thresholds();
+        let calls = self.collector.judged_stats();
+        LoadOutcome {
+            plan_hash: plan_hash.to_owned(),
+            interrupted: matches!(self.ending, Ending::Interrupted),
+            invalid: causes(&self.evidence()),
+            failed: self.failures(&thresholds),
+            agents: AgentCounts { planned: u64::from(self.plan.agents()), peak: self.agents.peak() },
+            calls,
+            phases: self.phases(),
+            thresholds,
+            target: self.target_report(),
+            generator: self.generator_report(),
+            intervals: self.collector.into_intervals(),
+            started_at: started_at.to_owned(),
+            duration_ms: self.ended_us / 1_000,
+        }
+    }
+
+    fn failures(&self, thresholds: &[ThresholdReport]) -> Vec<String> {
+        match &self.ending {
+            Ending::Interrupted => Vec::new(),
+            Ending::TargetDied => vec![self.death()],
+            Ending::Planned => thresholds
+                .iter()
+                .filter(|threshold| threshold.value.is_empty())
+                .map(|threshold| {
+                    let ThresholdReport { phase, metric, limit, .. } = threshold;
+                    format!("{metric} in phase `{phase}` (limit {limit}): nothing was measured")
+                })
+                .collect(),
+        }
+    }
+
+    fn death(&self) -> String {
+        let phase = self.plan.phases().get(self.plan.phase_at(self.ended_us));
+        let phase = phase.map_or("", |phase| phase.name.as_str());
+        let last_line = self.last_output.lines().rfind(|line| !line.trim().is_empty());
+        let said = last_line.map_or_else(String::new, |line| format!("; its last output: {}", line.trim()));
+        format!(
+            "the registry process ended by itself (noticed {:.1} s into the run, in phase `{phase}`{said})",
+            micros_as_seconds(self.ended_us)
+        )
+    }
+
+    fn phases(&self) -> Vec<PhaseReport> {
+        let report = |(index, phase): (usize, &crate::plan::PhaseSpan)| {
+            // A phase that was cut short is told by the rate while it lasted.
+            let seconds = micros_as_seconds(phase.end_us.min(self.ended_us).saturating_sub(phase.start_us));
+            let (planned, sent) = self.collector.counts(index);
+            PhaseReport {
+                name: phase.name.clone(),
+                kind: phase.kind.name().to_owned(),
+                start_ms: phase.start_us / 1_000,
+                end_ms: phase.end_us / 1_000,
+                planned_per_second: per(planned, seconds).unwrap_or_default(),
+                sent_per_second: per(sent, seconds).unwrap_or_default(),
+                calls: self.collector.phase_stats(index),
+                target: self.costs.phases.get(index).copied().unwrap_or_default(),
+            }
+        };
+        self.plan.phases().iter().enumerate().map(report).collect()
+    }
+
+    fn target_report(&self) -> TargetReport {
+        let kind = match self.scenario.target.kind {
+            TargetKind::Reference => "reference",
+            TargetKind::Command(_) => "command",
+            TargetKind::Url(_) => "url",
+        };
+        let cost = self.costs.target;
+        TargetReport {
+            kind: kind.to_owned(),
+            dialect: self.target.dialect.name().to_owned(),
+            url: self.target.url.clone(),
+            cpu_seconds: cost.cpu_seconds,
+            pss_bytes: cost.pss_bytes,
+            fds: cost.fds,
+            calls_per_cpu_second: per(self.collector.totals().answered(), cost.cpu_seconds),
+        }
+    }
+
+    fn generator_report(&self) -> GeneratorReport {
+        let cost = self.costs.own;
+        GeneratorReport {
+            cpu_seconds: cost.cpu_seconds,
+            pss_bytes: cost.pss_bytes,
+            fds: cost.fds,
+            run_queue_wait_share: self.run_queue_wait_share(),
+            lag_us: self.collector.lag(),
+            timer_floor_us: self.floor.as_ref().map(|floor| floor.lateness.percentiles()).unwrap_or_default(),
+            peak_in_flight: count(self.trouble.peak_in_flight),
+            in_flight_limit: u64::from(self.scenario.max_in_flight),
+            lost_history_lines: self.written.lost_lines,
+        }
+    }
+
+    fn run_queue_wait_share(&self) -> f64 {
+        self.costs.run_queue_wait_share(self.floor.as_ref().map_or(0.0, |floor| floor.run_queue_wait_seconds))
+    }
+
+    fn evidence(&self) -> Evidence {
+        let (due_outside_faults, sent_outside_faults) = self.collector.kept_outside_faults();
+        let mut breakdowns = Vec::new();
+        if self.trouble.broken_calls > 0 {
+            breakdowns.push(format!("{} calls of the harness broke down", self.trouble.broken_calls));
+        }
+        if self.floor.is_none() {
+            breakdowns.push("the thread that measures the timer floor broke down".to_owned());
+        }
+        Evidence {
+            shortest_period_us: self.shortest_period_us,
+            lag_us: self.collector.lag(),
+            due_outside_faults,
+            sent_outside_faults,
+            planned: self.collector.totals().planned,
+            own_misses: self.collector.own_misses(),
+            run_queue_wait_share: self.run_queue_wait_share(),
+            held_back: self.trouble.held_back,
+            in_flight_limit: u64::from(self.scenario.max_in_flight),
+            descriptor_failures: self.trouble.descriptor_failures,
+            port_failures: self.trouble.port_failures,
+            lost_lines: self.written.lost_lines,
+            history_failure: self.written.failure.clone(),
+            tripwire: self.tripwire,
+            breakdowns,
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a run makes far fewer than 2^53 calls")]
+fn per(count: u64, seconds: f64) -> Option<f64> {
+    (seconds > 0.0).then(|| count as f64 / seconds)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,201 @@
+//! Threads beside the runtime: its timers round up to a millisecond, and what reads procfs must not hold up calls.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::measure::Durations;
+use crate::plan::schedule::{Planned, Schedule};
+
+/// A thread that ends when it is told to, and at the latest when this is dropped.
+#[derive(Debug)]
+pub(super) struct Worker<T> {
+    stop: Stop,
+    thread: Option<JoinHandle<T>>,
+}
+
+/// Tells a thread to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Sleeps until the clock shows `us`, never less; false when told to end instead.
+    pub(super) fn sleep_until_us(&self, clock: Clock, us: u64) -> bool {
+        loop {
+            if self.0.load(Ordering::Acquire) {
+                return false;
+            }
+            let now_us = clock.now_us();
+            if now_us >= us {
+                return true;
+            }
+            std::thread::park_timeout(Duration::from_micros(us - now_us));
+        }
+    }
+}
+
+impl<T: Send + 'static> Worker<T> {
+    /// Starts a thread of this name.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(name: &str, work: impl FnOnce(&Stop) -> T + Send + 'static) -> std::io::Result<Self> {
+        let stop = Stop::default();
+        let told = stop.clone();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&told))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Tells the thread to end, waits for it, and gives what it found; `None` when it broke down.
+    pub(super) fn stop(mut self) -> Option<T> {
+        self.end()
+    }
+}
+
+impl<T> Worker<T> {
+    fn end(&mut self) -> Option<T> {
+        let thread = self.thread.take()?;
+        self.stop.0.store(true, Ordering::Release);
+        thread.thread().unpark();
+        thread.join().ok()
+    }
+}
+
+impl<T> Drop for Worker<T> {
+    fn drop(&mut self) {
+        drop(self.end());
+    }
+}
+
+/// Most actions handed over at once.
+const BATCH_ACTIONS: usize = 256;
+
+/// Hands over what is due, never before its instant. What the driver cannot take in time comes late, which its lag
+/// shows.
+#[derive(Debug)]
+pub(super) struct Pacer {
+    // Dropped first: a thread that waits for room in the queue ends with it.
+    due: mpsc::Receiver<Vec<Planned>>,
+    _worker: Worker<()>,
+}
+
+impl Pacer {
+    /// Starts pacing; instant 0 of the plan is `begin_us` of the clock, and so are the instants handed over.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(
+        mut schedule: Schedule,
+        end_us: u64,
+        clock: Clock,
+        begin_us: u64,
+    ) -> std::io::Result<Self> {
+        let (sender, due) = mpsc::channel(64);
+        let worker = Worker::start("pacer", move |stop| {
+            while let Some(next_us) = schedule.next_us() {
+                if !stop.sleep_until_us(clock, begin_us + next_us) {
+                    return;
+                }
+                let batch = due_by(&mut schedule, clock.now_us(), begin_us);
+                if sender.blocking_send(batch).is_err() {
+                    return;
+                }
+            }
+            stop.sleep_until_us(clock, begin_us + end_us);
+        })?;
+        Ok(Self { due, _worker: worker })
+    }
+
+    /// The next actions, in the order of their instants; `None` once the plan is over.
+    pub(super) async fn due(&mut self) -> Option<Vec<Planned>> {
+        self.due.recv().await
+    }
+}
+
+fn due_by(schedule: &mut Schedule, now_us: u64, begin_us: u64) -> Vec<Planned> {
+    let mut batch = Vec::new();
+    while batch.len() < BATCH_ACTIONS && schedule.next_us().is_some_and(|us| begin_us + us <= now_us) {
+        let Some(planned) = schedule.next() else { break };
+        batch.push(Planned { instant_us: begin_us + planned.instant_us, ..planned });
+    }
+    batch
+}
+
+/// The host's own floor: how late bare sleeps of a millisecond woke.
+#[derive(Debug, Default)]
+pub(super) struct Floor {
+    /// Woken - due.
+    pub(super) lateness: Durations,
+    /// How long the control thread itself stood runnable without a core, seconds; it is no part of the generator.
+    pub(super) run_queue_wait_seconds: f64,
+}
+
+/// Starts the control thread that measures the floor.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(super) fn measure_floor(clock: Clock) -> std::io::Result<Worker<Floor>> {
+    Worker::start("floor", move |stop| {
+        let mut floor = Floor::default();
+        loop {
+            let due_us = clock.now_us() + 1_000;
+            if !stop.sleep_until_us(clock, due_us) {
+                floor.run_queue_wait_seconds = own_thread_wait_seconds();
+                return floor;
+            }
+            floor.lateness.record(clock.now_us() - due_us);
+        }
+    })
+}
+
+/// How long this thread has stood runnable without a core; 0 where the kernel does not tell.
+fn own_thread_wait_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split_whitespace().nth(1).and_then(|field| field.parse::<f64>().ok());
+    nanoseconds.unwrap_or(0.0) / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_never_ends_early() {
+        let clock = Clock::start();
+        let worker = Worker::start("sleeper", move |stop| {
+            (0..20).all(|_| {
+                let due_us = clock.now_us() + 700;
+                stop.sleep_until_us(clock, due_us) && clock.now_us() >= due_us
+            })
+        });
+        while !worker.as_ref().is_ok_and(|worker| worker.thread.as_ref().is_some_and(JoinHandle::is_finished))
+        {
+            std::thread::yield_now();
+        }
+        assert_eq!(worker.ok().and_then(Worker::stop), Some(true));
+    }
+
+    #[test]
+    fn a_sleeper_that_is_told_to_end_does_not_sleep_out() {
+        let clock = Clock::start();
+        let worker = Worker::start("sleeper", move |stop| stop.sleep_until_us(clock, u64::MAX / 2));
+        assert_eq!(worker.ok().and_then(Worker::stop), Some(false));
+    }
+
+    #[test]
+    fn the_floor_counts_every_millisecond_slept_and_the_wait_of_its_thread() {
+        let clock = Clock::start();
+        let worker = measure_floor(clock).expect("a thread");
+        while clock.now_us() < 30_000 {
+            std::thread::yield_now();
+        }
+        let slept_us = clock.now_us();
+        let floor = worker.stop().expect("a floor");
+        assert!(floor.lateness.count() <= clock.now_us() / 1_000, "{slept_us}: {floor:?}");
+        assert!(floor.run_queue_wait_seconds >= 0.0);
+    }
+}

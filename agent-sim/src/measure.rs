@@ -1,0 +1,337 @@
+//! Durations and counts of calls: recorded once, merged exactly, bounded in memory.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use reports::history::{CallRecord, Outcome};
+use reports::result::{CallStats, Percentiles};
+
+/// The longest duration that is told from longer ones: an hour.
+const LONGEST_US: u64 = 3_600_000_000;
+
+/// How many points a percentile curve has.
+const CURVE_POINTS: u32 = 60;
+
+/// Durations in microseconds: an HDR histogram of 3 digits that grows with what it sees (64 KiB for 100 ms, at most
+/// 200 KiB), and the exact worst. Without a sample it takes no memory.
+#[derive(Debug, Clone, Default)]
+pub struct Durations {
+    histogram: Option<Histogram<u64>>,
+    max_us: u64,
+}
+
+impl Durations {
+    /// Counts one duration.
+    pub fn record(&mut self, us: u64) {
+        let us = us.min(LONGEST_US);
+        if self.histogram.is_none() {
+            self.histogram = Histogram::new(3).ok();
+        }
+        if let Some(histogram) = &mut self.histogram {
+            // It grows to hold any value up to the longest, so this never fails.
+            let _ = histogram.record(us);
+        }
+        self.max_us = self.max_us.max(us);
+    }
+
+    /// Adds all that another one has seen.
+    pub fn merge(&mut self, other: &Self) {
+        let Some(theirs) = &other.histogram else { return };
+        self.max_us = self.max_us.max(other.max_us);
+        match &mut self.histogram {
+            // Adding fails only where the sum cannot grow; histograms made here can.
+            Some(ours) => {
+                let _ = ours.add(theirs);
+            }
+            None => self.histogram = Some(theirs.clone()),
+        }
+    }
+
+    /// Forgets all samples and keeps the memory.
+    pub fn reset(&mut self) {
+        self.max_us = 0;
+        if let Some(histogram) = &mut self.histogram {
+            histogram.reset();
+        }
+    }
+
+    /// How many durations were counted.
+    pub fn count(&self) -> u64 {
+        self.histogram.as_ref().map_or(0, Histogram::len)
+    }
+
+    /// The duration that this share (0 to 1) of the samples does not exceed; 0 without samples.
+    pub fn quantile_us(&self, share: f64) -> u64 {
+        self.histogram.as_ref().map_or(0, |histogram| histogram.value_at_quantile(share)).min(self.max_us)
+    }
+
+    /// The worst of all, exact.
+    pub fn max_us(&self) -> u64 {
+        self.max_us
+    }
+
+    /// The usual percentiles.
+    pub fn percentiles(&self) -> Percentiles {
+        Percentiles {
+            p50: self.quantile_us(0.5),
+            p90: self.quantile_us(0.9),
+            p99: self.quantile_us(0.99),
+            p999: self.quantile_us(0.999),
+            max: self.max_us,
+        }
+    }
+
+    /// Points (share, microseconds) evenly spaced on the axis log 1/(1-share), from the median's side to the worst.
+    /// No share is 1, so that every point has a place on that axis.
+    #[allow(clippy::cast_precision_loss, reason = "a run makes far fewer than 2^53 calls")]
+    pub fn curve(&self) -> Vec<(f64, u64)> {
+        let count = self.count();
+        if count == 0 {
+            return Vec::new();
+        }
+        let reach = (2.0 * count as f64).log10();
+        (0..CURVE_POINTS)
+            .map(|point| {
+                let share = 1.0 - 10_f64.powf(-reach * f64::from(point) / f64::from(CURVE_POINTS - 1));
+                (share, self.quantile_us(share))
+            })
+            .collect()
+    }
+}
+
+/// The three durations of calls.
+#[derive(Debug, Clone, Default)]
+pub struct Latencies {
+    /// Answered - planned.
+    pub response: Durations,
+    /// Answered - really sent.
+    pub service: Durations,
+    /// Really sent - planned.
+    pub lag: Durations,
+}
+
+impl Latencies {
+    /// Counts an ended call. One that was cut off has a lag only: how long it would have taken is unknown.
+    pub fn record(&mut self, call: &CallRecord) {
+        self.lag.record(lag_us(call));
+        if call.outcome != Outcome::CutOff {
+            self.response.record(call.e_us.saturating_sub(call.planned_us.unwrap_or(call.s_us)));
+            self.service.record(call.e_us.saturating_sub(call.s_us));
+        }
+    }
+
+    /// Adds all that another one has seen.
+    pub fn merge(&mut self, other: &Self) {
+        self.response.merge(&other.response);
+        self.service.merge(&other.service);
+        self.lag.merge(&other.lag);
+    }
+
+    /// Forgets all samples and keeps the memory.
+    pub fn reset(&mut self) {
+        self.response.reset();
+        self.service.reset();
+        self.lag.reset();
+    }
+}
+
+/// How late a call was sent; 0 for one that nobody planned.
+pub fn lag_us(call: &CallRecord) -> u64 {
+    call.s_us.saturating_sub(call.planned_us.unwrap_or(call.s_us))
+}
+
+/// All that is counted of one kind of call.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Calls that were due, misses included.
+    pub planned: u64,
+    /// Calls handed to the client.
+    pub sent: u64,
+    /// Calls that ended, errors included, those cut off not.
+    pub count: u64,
+    /// Those that failed or were refused.
+    pub errors: u64,
+    /// Due calls that found the last one unanswered.
+    pub misses: u64,
+    /// Calls cut off by the end of the run.
+    pub cut_off: u64,
+    /// Ended calls by HTTP status or by how they failed.
+    pub by_result: BTreeMap<String, u64>,
+    /// Their durations.
+    pub latencies: Latencies,
+}
+
+impl Tally {
+    /// Counts an ended call.
+    pub fn record(&mut self, call: &CallRecord) {
+        self.latencies.record(call);
+        if call.outcome == Outcome::CutOff {
+            self.cut_off += 1;
+            return;
+        }
+        self.count += 1;
+        self.errors += u64::from(call.outcome.is_error());
+        *self.by_result.entry(result_name(call)).or_default() += 1;
+    }
+
+    /// Calls that the registry answered, with whatever status.
+    pub fn answered(&self) -> u64 {
+        self.by_result
+            .iter()
+            .filter(|(result, _)| result.parse::<u16>().is_ok())
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// Adds all that another one has counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.merge_counts(other);
+        self.latencies.merge(&other.latencies);
+    }
+
+    /// Adds the counts that another one has, its durations not.
+    pub fn merge_counts(&mut self, other: &Self) {
+        self.planned += other.planned;
+        self.sent += other.sent;
+        self.count += other.count;
+        self.errors += other.errors;
+        self.misses += other.misses;
+        self.cut_off += other.cut_off;
+        for (result, count) in &other.by_result {
+            *self.by_result.entry(result.clone()).or_default() += count;
+        }
+    }
+
+    /// Forgets the counts but for names of results, and keeps the memory.
+    pub fn reset(&mut self) {
+        let Self { planned, sent, count, errors, misses, cut_off, by_result, latencies } = self;
+        for counter in [planned, sent, count, errors, misses, cut_off] {
+            *counter = 0;
+        }
+        by_result.clear();
+        latencies.reset();
+    }
+
+    /// The figures as reports show them.
+    pub fn stats(&self) -> CallStats {
+        CallStats {
+            planned: self.planned,
+            count: self.count,
+            errors: self.errors,
+            misses: self.misses,
+            cut_off: self.cut_off,
+            by_result: self.by_result.clone(),
+            response_us: self.latencies.response.percentiles(),
+            service_us: self.latencies.service.percentiles(),
+            lag_us: self.latencies.lag.percentiles(),
+            response_curve: self.latencies.response.curve(),
+        }
+    }
+}
+
+/// The HTTP status, or how it came to nothing.
+fn result_name(call: &CallRecord) -> String {
+    match (call.http, call.outcome) {
+        (_, Outcome::TimedOut) => "timeout".to_owned(),
+        (_, Outcome::Failed) => "failed".to_owned(),
+        (_, Outcome::NotSent) => "not_sent".to_owned(),
+        (Some(status), _) => status.to_string(),
+        (None, _) => "unreadable".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reports::history::Operation;
+
+    fn call(planned_us: u64, s_us: u64, e_us: u64, outcome: Outcome) -> CallRecord {
+        CallRecord {
+            agent: None,
+            op: Operation::Renew,
+            planned_us: Some(planned_us),
+            s_us,
+            e_us,
+            outcome,
+            http: outcome.renews().then_some(200),
+            sent: None,
+            seen: None,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn response_counts_from_the_plan_and_service_from_the_sending() {
+        let mut tally = Tally::default();
+        tally.record(&call(1_000, 1_300, 2_000, Outcome::Renewed));
+        let stats = tally.stats();
+        assert_eq!(
+            (stats.response_us.max, stats.service_us.max, stats.lag_us.max, stats.count),
+            (1_000, 700, 300, 1)
+        );
+    }
+
+    #[test]
+    fn a_failed_call_enters_the_distribution_with_its_full_elapsed_time() {
+        let mut tally = Tally::default();
+        tally.record(&call(0, 10, 5_000_010, Outcome::TimedOut));
+        assert_eq!(tally.stats().response_us.max, 5_000_010);
+        assert_eq!((tally.errors, tally.by_result.get("timeout")), (1, Some(&1)));
+    }
+
+    #[test]
+    fn a_call_cut_off_is_a_class_of_its_own() {
+        let mut tally = Tally::default();
+        tally.record(&call(0, 10, 5_000_010, Outcome::CutOff));
+        assert_eq!((tally.count, tally.errors, tally.cut_off), (0, 0, 1));
+        assert_eq!((tally.latencies.response.count(), tally.latencies.lag.count()), (0, 1));
+    }
+
+    #[test]
+    fn merged_histograms_are_the_histogram_of_all_and_keep_the_exact_worst() {
+        let (mut left, mut right, mut all) =
+            (Durations::default(), Durations::default(), Durations::default());
+        for us in 0..10_000_u64 {
+            if us % 3 == 0 {
+                left.record(us * 7)
+            } else {
+                right.record(us * 7)
+            }
+            all.record(us * 7);
+        }
+        left.merge(&right);
+        assert_eq!((left.percentiles(), left.count()), (all.percentiles(), 10_000));
+        assert_eq!(left.max_us(), 69_993);
+    }
+
+    #[test]
+    fn the_curve_rises_from_the_fastest_to_the_worst_without_a_share_of_one() {
+        let mut durations = Durations::default();
+        (1..=1_000).for_each(|us| durations.record(us));
+        let curve = durations.curve();
+        assert_eq!(curve.len(), 60);
+        assert!(curve.is_sorted_by(|left, right| left.0 < right.0 && left.1 <= right.1), "{curve:?}");
+        assert_eq!(curve.first().map(|point| point.1), Some(1));
+        assert!(curve.last().is_some_and(|point| point.0 < 1.0 && point.1 == 1_000), "{curve:?}");
+    }
+
+    #[test]
+    fn percentiles_are_within_a_thousandth_of_the_true_ones_at_any_size() {
+        for unit_us in [1, 1_000, 1_000_000] {
+            let mut durations = Durations::default();
+            (1..=1_000).for_each(|number| durations.record(number * unit_us));
+            let Percentiles { p50, p90, p99, p999, max } = durations.percentiles();
+            for (found, expected) in [(p50, 500), (p90, 900), (p99, 990), (p999, 999), (max, 1_000)] {
+                let expected = expected * unit_us;
+                assert!(found >= expected && found - expected <= expected / 1_000, "{found} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_an_hour_counts_as_an_hour() {
+        let mut durations = Durations::default();
+        durations.record(u64::MAX);
+        assert_eq!(durations.max_us(), LONGEST_US);
+    }
+}

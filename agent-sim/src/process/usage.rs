@@ -1,0 +1,157 @@
+//! What processes use, from procfs: the registry's, and the harness's own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::{Mutex, PoisonError};
+
+use nix::sys::resource::{Resource, getrlimit};
+use procfs::Current;
+use procfs::process::Process;
+use reports::result::{Environment, ProcessCost};
+
+/// What the harness itself uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct OwnUsage {
+    /// User and system time since it began, seconds.
+    pub cpu_seconds: f64,
+    /// Proportional set size, bytes.
+    pub pss_bytes: u64,
+    /// Open descriptors.
+    pub fds: u64,
+    /// Threads.
+    pub threads: u64,
+    /// How long its threads have stood runnable without a core, all together, seconds. Never falls. What an ended
+    /// thread waited after it was last looked at is lost.
+    pub run_queue_wait_seconds: f64,
+}
+
+/// What the harness itself uses now. What cannot be read is 0.
+pub fn own_usage() -> OwnUsage {
+    static WAITS: Mutex<Waits> = Mutex::new(Waits { live: BTreeMap::new(), ended_ns: 0 });
+    let Ok(process) = Process::myself() else { return OwnUsage::default() };
+    let live = thread_waits(&process);
+    let run_queue_wait_ns = WAITS.lock().unwrap_or_else(PoisonError::into_inner).observe(live);
+    let cost = now(&process);
+    OwnUsage {
+        cpu_seconds: cost.cpu_seconds,
+        pss_bytes: cost.pss_bytes,
+        fds: cost.fds,
+        threads: cost.threads,
+        run_queue_wait_seconds: run_queue_wait_ns as f64 / 1e9,
+    }
+}
+
+/// The soft limit of the harness's own open descriptors; 0 if it cannot be read.
+pub fn own_fd_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
+}
+
+/// Where the harness runs. What cannot be read is empty or 0.
+pub fn environment() -> Environment {
+    let kernel = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    let processor = procfs::CpuInfo::current().ok().and_then(|info| info.model_name(0).map(str::to_owned));
+    Environment {
+        kernel: format!("{} {}", kernel("ostype").trim(), kernel("osrelease").trim()).trim().to_owned(),
+        processor: processor.unwrap_or_default(),
+        cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u64),
+        memory_bytes: procfs::Meminfo::current().map_or(0, |memory| memory.mem_total),
+        fd_limit: own_fd_limit(),
+    }
+}
+
+/// What the process uses now; what cannot be read is 0.
+pub(super) fn of(pid: i32) -> ProcessCost {
+    Process::new(pid).map(|process| now(&process)).unwrap_or_default()
+}
+
+/// User and system time of the process itself so far, seconds, also of one that has ended and was not waited for;
+/// `None` when there is no such process.
+pub(super) fn cpu_seconds(pid: i32) -> Option<f64> {
+    Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| seconds(&stat))
+}
+
+/// Whether the process has ended and nobody has waited for it yet, or is gone altogether.
+pub(super) fn has_ended(pid: i32) -> bool {
+    let state = Process::new(pid).and_then(|process| process.stat()).map(|stat| stat.state);
+    state.map_or(true, |state| matches!(state, 'Z' | 'X'))
+}
+
+/// Whether all threads of the process are stopped by a signal.
+pub(super) fn is_stopped(pid: i32) -> bool {
+    let Ok(tasks) = Process::new(pid).and_then(|process| process.tasks()) else { return false };
+    // A thread that ended meanwhile runs no longer either.
+    tasks.flatten().filter_map(|task| task.stat().ok()).all(|stat| matches!(stat.state, 'T' | 't'))
+}
+
+fn now(process: &Process) -> ProcessCost {
+    let stat = process.stat().ok();
+    let pss = process.smaps_rollup().ok().and_then(|rollup| {
+        rollup.memory_map_rollup.0.first().and_then(|map| map.extension.map.get("Pss").copied())
+    });
+    ProcessCost {
+        cpu_seconds: stat.as_ref().map_or(0.0, seconds),
+        pss_bytes: pss.unwrap_or_default(),
+        fds: process.fd_count().unwrap_or_default() as u64,
+        threads: stat.map_or(0, |stat| u64::try_from(stat.num_threads).unwrap_or_default()),
+    }
+}
+
+fn seconds(stat: &procfs::process::Stat) -> f64 {
+    (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
+}
+
+fn thread_waits(process: &Process) -> BTreeMap<i32, u64> {
+    let Ok(tasks) = process.tasks() else { return BTreeMap::new() };
+    tasks.flatten().filter_map(|task| Some((task.tid, task.schedstat().ok()?.run_delay))).collect()
+}
+
+/// How long threads waited for a core: the kernel forgets a thread's figure when it ends, so the last one seen is
+/// kept here.
+#[derive(Debug)]
+struct Waits {
+    live: BTreeMap<i32, u64>,
+    ended_ns: u64,
+}
+
+impl Waits {
+    /// The sum over live and ended threads, after a look at the live ones.
+    fn observe(&mut self, live: BTreeMap<i32, u64>) -> u64 {
+        for (tid, last) in &self.live {
+            // A figure that has fallen is that of a new thread with an old number.
+            if live.get(tid).is_none_or(|now| now < last) {
+                self.ended_ns += last;
+            }
+        }
+        self.live = live;
+        self.ended_ns + self.live.values().sum::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_waits_of_ended_threads_are_kept() {
+        let mut waits = Waits { live: BTreeMap::new(), ended_ns: 0 };
+        let looks = [
+            (vec![(1, 10), (2, 5)], 15, "two threads"),
+            (vec![(1, 12)], 17, "the second ended with 5"),
+            (vec![(1, 12), (2, 1)], 18, "its number was given to a new thread"),
+            (vec![(1, 3)], 21, "the first thread's number was too, and the second ended again"),
+        ];
+        for (live, sum, why) in looks {
+            assert_eq!(waits.observe(live.into_iter().collect()), sum, "{why}");
+        }
+    }
+
+    #[test]
+    fn this_process_uses_something_and_runs_somewhere() {
+        let usage = own_usage();
+        assert!(usage.pss_bytes > 0 && usage.fds > 0 && usage.threads > 0, "{usage:?}");
+        assert!(own_usage().run_queue_wait_seconds >= usage.run_queue_wait_seconds);
+        let environment = environment();
+        assert!(environment.kernel.starts_with("Linux ") && environment.cores > 0, "{environment:?}");
+        assert!(environment.memory_bytes > 0 && environment.fd_limit > 0, "{environment:?}");
+    }
+}

@@ -1,0 +1,514 @@
+//! What each dialect says and understands, and that the real mcp-mesh registry agrees.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use agent_sim::clock::Clock;
+use agent_sim::dialect::{self, Call, Document, Reading, WireAnswer, wallflower};
+use agent_sim::target::{Target, TargetError};
+use agent_sim::tripwire::Tripwire;
+use reports::history::{AgentSeen, Filter, Outcome, Policy, Reported, Status};
+use scenarios::model::{self, TargetCommand, TargetKind};
+
+fn document() -> Document {
+    Document {
+        agent_id: "geo-1".to_owned(),
+        agent_type: "gpu-worker".to_owned(),
+        status: Some(Reported::Degraded),
+        endpoint: "127.64.0.5:9000".parse().unwrap(),
+        capabilities: vec![("geo.cap-1".to_owned(), "1.2.0".to_owned())],
+        dependencies: vec!["clock.cap-1".to_owned()],
+        labels: vec![("zone".to_owned(), "eu".to_owned())],
+        document: 42,
+        incarnation: Some(3),
+        sequence: Some(9),
+    }
+}
+
+fn renew(status: Option<Reported>, order: Option<(u64, u64)>, wiring_revision: Option<u64>) -> Call {
+    Call::Renew { agent_id: "geo-1".to_owned(), status, order, wiring_revision }
+}
+
+fn probe(wiring_revision: Option<u64>) -> Call {
+    Call::Probe { agent_id: "geo-1".to_owned(), wiring_revision }
+}
+
+fn leave() -> Call {
+    Call::Leave { agent_id: "geo-1".to_owned() }
+}
+
+fn read_one() -> Call {
+    Call::Read { agent_id: "geo-1".to_owned() }
+}
+
+fn list(filter: Filter) -> Call {
+    Call::List { filter, if_none_match: None }
+}
+
+fn capability(name: &str) -> Filter {
+    Filter { capability: Some(name.to_owned()), ..Filter::default() }
+}
+
+fn reading(name: &str, call: &Call, status: u16, body: &str) -> Reading {
+    let answer = WireAnswer { status, etag: None, body: body.as_bytes().to_vec() };
+    dialect::by_name(name).unwrap().read(call, &answer)
+}
+
+/// Method, path and body of a call's request.
+fn request(name: &str, call: &Call) -> Option<(&'static str, String, serde_json::Value)> {
+    let request = dialect::by_name(name).unwrap().request(call)?;
+    let body = serde_json::from_slice(&request.body).unwrap_or_default();
+    Some((request.method, request.path, body))
+}
+
+#[test]
+fn every_dialect_is_found_by_its_name_and_no_other_is() {
+    for name in dialect::NAMES {
+        assert_eq!(dialect::by_name(name).unwrap().name(), name);
+    }
+    assert!(dialect::by_name("Wallflower").is_none());
+}
+
+#[test]
+fn wallflower_heartbeats_are_those_of_the_contract() {
+    let full = serde_json::json!({
+        "agent_id": "geo-1", "agent_type": "gpu-worker", "status": "degraded",
+        "endpoint": "http://127.64.0.5:9000/mcp",
+        "capabilities": [{ "name": "geo.cap-1", "version": "1.2.0" }],
+        "dependencies": [{ "capability": "clock.cap-1" }],
+        "labels": { "zone": "eu", "wallflower.document": "42" },
+        "incarnation": 3, "sequence": 9,
+    });
+    let register = Call::Register(document());
+    assert_eq!(request("wallflower", &register).unwrap(), ("POST", "/heartbeat".to_owned(), full));
+    let lean = serde_json::json!({ "agent_id": "geo-1" });
+    assert_eq!(request("wallflower", &renew(None, None, None)).unwrap().2, lean);
+    let lean = serde_json::json!({
+        "agent_id": "geo-1", "status": "healthy", "incarnation": 1, "sequence": 2, "wiring_revision": 8,
+    });
+    assert_eq!(
+        request("wallflower", &renew(Some(Reported::Healthy), Some((1, 2)), Some(8))).unwrap().2,
+        lean
+    );
+}
+
+#[test]
+fn wallflower_paths_are_those_of_the_contract() {
+    let everything = Filter {
+        agent_type: Some("gpu-worker".to_owned()),
+        status: vec![Status::Healthy, Status::Expired],
+        label: Some(("zone".to_owned(), "e u&x".to_owned())),
+        ..capability("a/b")
+    };
+    let rows = [
+        (probe(None), "HEAD", "/heartbeat/geo-1"),
+        (probe(Some(5)), "HEAD", "/heartbeat/geo-1?wiring_revision=5"),
+        (leave(), "DELETE", "/agents/geo-1"),
+        (read_one(), "GET", "/agents/geo-1"),
+        (list(Filter::default()), "GET", "/agents?limit=10000"),
+        (
+            list(everything),
+            "GET",
+            "/agents?limit=10000&capability=a%2Fb&type=gpu-worker&status=healthy&status=expired&label=zone%3De%20u%26x",
+        ),
+    ];
+    for (call, method, path) in rows {
+        let (found_method, found_path, _) = request("wallflower", &call).unwrap();
+        assert_eq!((found_method, found_path.as_str()), (method, path));
+    }
+    let conditional = Call::List { filter: Filter::default(), if_none_match: Some("\"r1\"".to_owned()) };
+    let request = dialect::by_name("wallflower").unwrap().request(&conditional).unwrap();
+    assert_eq!(request.headers, [("if-none-match", "\"r1\"".to_owned())]);
+}
+
+#[test]
+fn wallflower_answers_mean_what_the_contract_says() {
+    let full = || Call::Register(document());
+    let lean = || renew(None, None, None);
+    let said = |result: &str| format!("{{\"result\": \"{result}\", \"epoch\": 1, \"revision\": 2}}");
+    let problem = "{\"type\": \"/x\", \"title\": \"Invalid\", \"detail\": \"no such field\"}";
+    let rows: [(Call, u16, &str, Outcome, Option<&str>); 27] = [
+        (full(), 200, &said("registered"), Outcome::Registered, None),
+        (full(), 200, &said("renewed"), Outcome::Renewed, None),
+        (lean(), 200, &said("updated"), Outcome::Updated, None),
+        (lean(), 200, &said("stale"), Outcome::Stale, None),
+        (lean(), 200, &said("banana"), Outcome::Failed, Some("unknown result Some(\"banana\")")),
+        (full(), 200, "{", Outcome::Failed, Some("unreadable answer with status 200: EOF")),
+        (full(), 204, "", Outcome::Failed, Some("unexpected status 204")),
+        (full(), 302, "", Outcome::Refused, Some("unexpected status 302")),
+        (full(), 304, "", Outcome::Refused, Some("unexpected status 304")),
+        (full(), 400, problem, Outcome::Refused, Some("400: no such field")),
+        (full(), 413, "{\"title\": \"Too large\"}", Outcome::Refused, Some("413: Too large")),
+        (full(), 507, "", Outcome::Unavailable, Some("507: ")),
+        (lean(), 404, "", Outcome::Unknown, None),
+        (lean(), 409, problem, Outcome::Conflict, None),
+        (lean(), 410, problem, Outcome::Unknown, None),
+        (lean(), 503, "busy", Outcome::Unavailable, Some("503: busy")),
+        (probe(None), 200, "", Outcome::Renewed, None),
+        (probe(None), 202, "", Outcome::Renewed, None),
+        (probe(None), 410, "", Outcome::Unknown, None),
+        (leave(), 204, "", Outcome::Left, None),
+        (leave(), 404, "", Outcome::Unknown, None),
+        (leave(), 200, "", Outcome::Failed, Some("unexpected status 200")),
+        (list(Filter::default()), 304, "", Outcome::Unchanged, None),
+        (list(Filter::default()), 410, problem, Outcome::Refused, Some("410: no such field")),
+        (list(Filter::default()), 200, "{\"agents\": null}", Outcome::Failed, Some("unreadable answer")),
+        (read_one(), 404, "", Outcome::Unknown, None),
+        (read_one(), 500, "", Outcome::Unavailable, Some("500: ")),
+    ];
+    for (call, status, body, outcome, note) in rows {
+        let found = reading("wallflower", &call, status, body);
+        assert_eq!(found.outcome, outcome, "{call:?} {status} {body}");
+        match note {
+            None => assert_eq!(found.note, None, "{call:?} {status} {body}"),
+            Some(note) => assert!(found.note.as_ref().unwrap().starts_with(note), "{found:?}"),
+        }
+    }
+}
+
+#[test]
+fn only_a_head_tells_of_changed_wiring_without_showing_it() {
+    let body = "{\"result\": \"renewed\", \"wiring_revision\": 7, \"wiring\": [{\"capability\": \"x\"}]}";
+    let shown = reading("wallflower", &renew(None, None, Some(1)), 200, body);
+    assert_eq!((shown.wiring_revision, shown.wiring_changed), (Some(7), false));
+    for name in dialect::NAMES {
+        assert!(reading(name, &probe(Some(1)), 202, "").wiring_changed, "{name}");
+        assert!(!reading(name, &probe(Some(1)), 200, "").wiring_changed, "{name}");
+    }
+    assert!(reading("mcp-mesh", &renew(None, None, None), 202, "").wiring_changed, "its renewal is a HEAD");
+}
+
+#[test]
+fn wallflower_views_show_status_epoch_and_document() {
+    let entry = "{\"agent_id\": \"geo-1\", \"status\": \"degraded\", \"epoch\": 4, \"revision\": 3,
+                  \"labels\": {\"wallflower.document\": \"42\", \"zone\": \"eu\"}, \"capabilities\": []}";
+    let shown =
+        AgentSeen { id: "geo-1".to_owned(), status: Status::Degraded, epoch: Some(4), document: Some(42) };
+    let single = reading("wallflower", &read_one(), 200, entry).seen.unwrap();
+    assert_eq!((single.revision, single.agents), (None, Some(vec![shown.clone()])));
+    let stranger = "{\"agent_id\": \"x\", \"status\": \"expired\"}";
+    let body = format!("{{\"revision\": 17, \"next_cursor\": null, \"agents\": [{entry}, {stranger}]}}");
+    let found = reading("wallflower", &list(Filter::default()), 200, &body);
+    assert_eq!(found.next_page, None);
+    let stranger = AgentSeen { id: "x".to_owned(), status: Status::Expired, epoch: None, document: None };
+    let seen = found.seen.unwrap();
+    assert_eq!((seen.revision, seen.agents), (Some(17), Some(vec![shown, stranger])));
+}
+
+#[test]
+fn wallflower_policies_are_read_with_their_bound() {
+    let body = br#"{"policies": {"default": {"heartbeat_interval_ms": 5000, "degraded_after_ms": 10000,
+        "expires_after_ms": 20000, "evict_after_ms": 60000}}, "transition_bound_ms": 50, "limits": {}}"#;
+    let policy = Policy {
+        heartbeat_interval_ms: 5_000,
+        degraded_after_ms: Some(10_000),
+        expires_after_ms: 20_000,
+        evict_after_ms: Some(60_000),
+    };
+    let expected = (BTreeMap::from([("default".to_owned(), policy)]), 50);
+    assert_eq!(wallflower::read_policies(body).unwrap(), expected);
+    for (body, words) in [
+        ("{}", "policies"),
+        ("{\"policies\": {}, \"transition_bound_ms\": 1}", "no policy `default`"),
+        ("<html>", "expected value"),
+    ] {
+        let error = wallflower::read_policies(body.as_bytes()).unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+/// All requests of a provocation whose every answer is this one.
+fn provocation(name: &str, agent: &Document, answer: &WireAnswer) -> Vec<dialect::WireRequest> {
+    let dialect = dialect::by_name(name).unwrap();
+    let mut answers = Vec::new();
+    let mut requests = Vec::new();
+    while let Some(request) = dialect.provoke(agent, &answers) {
+        requests.push(request);
+        answers.push(answer.clone());
+        assert!(answers.len() < 1_000, "a provocation ends");
+    }
+    requests
+}
+
+#[test]
+fn a_provocation_uses_an_id_of_its_own_and_cleans_up_after_itself() {
+    let agent = Document { agent_id: "a".repeat(63), ..document() };
+    let answer = WireAnswer { status: 404, etag: None, body: Vec::new() };
+    for name in dialect::NAMES {
+        let requests = provocation(name, &agent, &answer);
+        let heartbeat: serde_json::Value = serde_json::from_slice(&requests[0].body).unwrap();
+        let id = heartbeat["agent_id"].as_str().unwrap();
+        assert_eq!((id.len(), id), (63, format!("{}-hook", "a".repeat(58)).as_str()), "{name}");
+        let last = requests.last().unwrap();
+        assert_eq!((last.method, last.path.as_str()), ("DELETE", format!("/agents/{id}").as_str()), "{name}");
+        assert!(requests.iter().all(|request| !request.path.contains(&agent.agent_id)), "{name}");
+    }
+}
+
+#[test]
+fn a_wallflower_provocation_calls_every_route_of_the_contract() {
+    let answer = WireAnswer { status: 200, etag: None, body: Vec::new() };
+    let requests = provocation("wallflower", &document(), &answer);
+    let routes = [
+        "POST /heartbeat",
+        "HEAD /heartbeat/geo-1-hook",
+        "DELETE /agents/geo-1-hook",
+        "GET /agents?",
+        "GET /agents/geo-1-hook",
+        "GET /agents/geo-1-hook/health",
+        "GET /capabilities",
+        "GET /events",
+        "GET /policies",
+        "GET /health",
+        "GET /livez",
+        "GET /readyz",
+        "GET /metrics",
+        "GET /openapi.json",
+        "GET /",
+        "POST /mcp",
+        "GET /proxy/127.64.0.5:9000/mcp",
+        "POST /jobs",
+    ];
+    for route in routes {
+        let called =
+            requests.iter().any(|request| format!("{} {}", request.method, request.path).starts_with(route));
+        assert!(called, "{route}");
+    }
+}
+
+#[test]
+fn mcp_mesh_speaks_as_its_agents_do() {
+    let (method, path, body) = request("mcp-mesh", &Call::Register(document())).unwrap();
+    assert_eq!((method, path.as_str()), ("POST", "/heartbeat"));
+    assert_eq!(body["http_host"], "127.64.0.5");
+    assert_eq!(body["http_port"], 9000);
+    assert_eq!(body["tools"][0]["capability"], "geo.cap-1");
+    assert_eq!(body["tools"][0]["dependencies"][0]["capability"], "clock.cap-1");
+    let consumer = Document { capabilities: Vec::new(), ..document() };
+    let (_, _, body) = request("mcp-mesh", &Call::Register(consumer)).unwrap();
+    assert_eq!(body["tools"][0]["dependencies"][0]["capability"], "clock.cap-1", "a consumer has a tool too");
+    for call in [renew(Some(Reported::Healthy), Some((1, 2)), Some(3)), probe(Some(3))] {
+        let (method, path, _) = request("mcp-mesh", &call).unwrap();
+        assert_eq!((method, path.as_str()), ("HEAD", "/heartbeat/geo-1"));
+    }
+    assert_eq!(request("mcp-mesh", &read_one()), None);
+    let by_type = Filter { agent_type: Some("x".to_owned()), ..Filter::default() };
+    let by_label = Filter { label: Some(("k".to_owned(), "v".to_owned())), ..Filter::default() };
+    assert_eq!(request("mcp-mesh", &list(by_type)), None);
+    assert_eq!(request("mcp-mesh", &list(by_label)), None);
+}
+
+#[test]
+fn mcp_mesh_answers_are_read_by_their_bodies() {
+    let full = || Call::Register(document());
+    let said =
+        |status: &str, message: &str| format!("{{\"status\": \"{status}\", \"message\": \"{message}\"}}");
+    let rows: [(Call, u16, &str, Outcome, Option<&str>); 13] = [
+        (full(), 200, &said("success", "Agent registered via heartbeat"), Outcome::Registered, None),
+        (full(), 200, &said("success", "Agent updated via heartbeat"), Outcome::Renewed, None),
+        (full(), 200, &said("error", "validation failed"), Outcome::Refused, Some("validation failed")),
+        (full(), 200, &said("maybe", ""), Outcome::Failed, Some("unknown status \"maybe\"")),
+        (full(), 200, "", Outcome::Failed, Some("unreadable answer")),
+        (
+            full(),
+            400,
+            "{\"error\": \"agent_id is required\"}",
+            Outcome::Refused,
+            Some("400: agent_id is required"),
+        ),
+        (full(), 410, "", Outcome::Refused, Some("410: ")),
+        (renew(None, None, None), 200, "", Outcome::Renewed, None),
+        (renew(None, None, None), 202, "", Outcome::Renewed, None),
+        (renew(None, None, None), 410, "", Outcome::Unknown, None),
+        (probe(None), 503, "", Outcome::Unavailable, Some("503: ")),
+        (leave(), 204, "", Outcome::Left, None),
+        (list(Filter::default()), 200, "{\"agents\": null}", Outcome::Shown, None),
+    ];
+    for (call, status, body, outcome, note) in rows {
+        let found = reading("mcp-mesh", &call, status, body);
+        assert_eq!(found.outcome, outcome, "{call:?} {status} {body}");
+        match note {
+            None => assert_eq!(found.note, None, "{call:?} {status} {body}"),
+            Some(note) => assert!(found.note.as_ref().unwrap().starts_with(note), "{found:?}"),
+        }
+    }
+}
+
+#[test]
+fn mcp_mesh_lists_are_filtered_here() {
+    let entry = |id: &str, status: &str, capability: &str| {
+        serde_json::json!({ "id": id, "status": status, "description": "wallflower document 7",
+                            "capabilities": [{ "name": capability }] })
+    };
+    let agents = [entry("a", "healthy", "x"), entry("b", "unhealthy", "x"), entry("c", "healthy", "y")];
+    let stranger = serde_json::json!({ "id": "d", "status": "healthy", "capabilities": null });
+    let body = serde_json::json!({ "agents": [agents[0], agents[1], agents[2], stranger] }).to_string();
+    let expired = Filter { status: vec![Status::Expired], ..Filter::default() };
+    let all = Filter { status: vec![Status::Healthy, Status::Expired], ..capability("x") };
+    for (filter, ids) in [
+        (Filter::default(), "a c d"),
+        (capability("x"), "a"),
+        (capability("none"), ""),
+        (expired, "b"),
+        (all, "a b"),
+    ] {
+        let seen = reading("mcp-mesh", &list(filter.clone()), 200, &body).seen.unwrap().agents.unwrap();
+        let found: Vec<&str> = seen.iter().map(|agent| agent.id.as_str()).collect();
+        assert_eq!(found.join(" "), ids, "{filter:?}");
+        for agent in &seen {
+            assert_eq!(agent.document, (agent.id != "d").then_some(7));
+            assert_eq!(agent.status, if agent.id == "b" { Status::Expired } else { Status::Healthy });
+        }
+    }
+    let unknown = "{\"agents\": [{\"id\": \"a\", \"status\": \"banana\"}]}";
+    assert_eq!(reading("mcp-mesh", &list(Filter::default()), 200, unknown).outcome, Outcome::Failed);
+}
+
+fn target(kind: TargetKind, dialect: &str, policies: BTreeMap<String, model::Policy>) -> model::Target {
+    let transition_bound = Duration::from_secs(1);
+    model::Target { kind, dialect: dialect.to_owned(), policies, transition_bound }
+}
+
+async fn open(target: &model::Target) -> Result<Target, TargetError> {
+    let program = PathBuf::from("/nowhere/wallflower");
+    Target::open(target, &program, Clock::start(), Duration::from_secs(30)).await
+}
+
+#[tokio::test]
+async fn a_target_that_cannot_be_had_says_why_and_what_to_do() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let policies = || BTreeMap::from([("default".to_owned(), ten_minutes())]);
+    let at = |url: &str| TargetKind::Url(url.to_owned());
+    let rows = [
+        (
+            target(at(&url), "wallflower", BTreeMap::new()),
+            vec!["no registry answers at", &url, "is it running"],
+        ),
+        (target(at(&url), "mcp-mesh", policies()), vec!["no registry answers at", &url]),
+        (target(at(&url), "mcp-mesh", BTreeMap::new()), vec!["no way to ask", "--policies"]),
+        (target(at("https://x"), "wallflower", BTreeMap::new()), vec!["https://x", "plain http only"]),
+        (target(at(&url), "etcd", policies()), vec!["no dialect `etcd`", "wallflower, mcp-mesh"]),
+        (target(TargetKind::Reference, "wallflower", policies()), vec!["/nowhere/wallflower"]),
+    ];
+    for (target, words) in rows {
+        let error = open(&target).await.unwrap_err().to_string();
+        for word in words {
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}
+
+/// So long that no lease ends during a test, however slow the machine.
+fn ten_minutes() -> model::Policy {
+    model::Policy {
+        heartbeat_interval: Duration::from_secs(60),
+        degraded_after: None,
+        expires_after: Duration::from_secs(600),
+        evict_after: None,
+    }
+}
+
+/// The real registry, where `npm install` has put it; elsewhere the tests against it have nothing to run on.
+async fn real_mcp_mesh() -> Option<Target> {
+    let program = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../target/peers/node_modules/@mcpmesh/cli-linux-x64/bin/mcp-mesh-registry"
+    );
+    if !std::path::Path::new(program).exists() {
+        eprintln!("not run: {program} is not installed");
+        return None;
+    }
+    let environment = [
+        ("HOST", "127.0.0.1"),
+        ("PORT", "{port}"),
+        ("DATABASE_URL", "{dir}/mesh.db"),
+        ("DEFAULT_TIMEOUT_THRESHOLD", "600"),
+        ("HEALTH_CHECK_INTERVAL", "1"),
+    ];
+    let command = TargetCommand {
+        command: vec![program.to_owned()],
+        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ready_path: "/health".to_owned(),
+        ready_timeout: Duration::from_secs(30),
+    };
+    let policies = BTreeMap::from([("default".to_owned(), ten_minutes())]);
+    Some(open(&target(TargetKind::Command(command), "mcp-mesh", policies)).await.unwrap())
+}
+
+async fn outcome(target: &Target, call: &Call) -> Outcome {
+    let record = target.client.call(call, None).await.record;
+    assert!(!record.outcome.is_error() || record.note.is_some(), "{record:?}");
+    record.outcome
+}
+
+async fn listed(target: &Target, filter: Filter) -> Vec<AgentSeen> {
+    target.client.call(&list(filter), None).await.record.seen.unwrap().agents.unwrap()
+}
+
+#[tokio::test]
+async fn the_real_mcp_mesh_is_understood() {
+    let Some(target) = real_mcp_mesh().await else { return };
+    assert_eq!(listed(&target, Filter::default()).await, []);
+    assert_eq!(outcome(&target, &renew(None, None, None)).await, Outcome::Unknown);
+    assert_eq!(outcome(&target, &Call::Register(document())).await, Outcome::Registered);
+    let changed = Document { document: 43, ..document() };
+    assert_eq!(outcome(&target, &Call::Register(changed)).await, Outcome::Renewed);
+    assert_eq!(outcome(&target, &renew(None, None, None)).await, Outcome::Renewed);
+    let shown =
+        AgentSeen { id: "geo-1".to_owned(), status: Status::Healthy, epoch: None, document: Some(43) };
+    assert_eq!(listed(&target, capability("geo.cap-1")).await, std::slice::from_ref(&shown));
+    let refused = Document { agent_id: "Geo_1".to_owned(), ..document() };
+    assert_eq!(outcome(&target, &Call::Register(refused)).await, Outcome::Refused);
+    assert_eq!(outcome(&target, &leave()).await, Outcome::Left);
+    assert_eq!(listed(&target, Filter::default()).await, []);
+    let expired = Filter { status: vec![Status::Expired], ..Filter::default() };
+    assert_eq!(listed(&target, expired).await, [AgentSeen { status: Status::Expired, ..shown }]);
+    assert_eq!(outcome(&target, &renew(None, None, None)).await, Outcome::Unknown);
+    target.process.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn the_real_mcp_mesh_keeps_its_registrations_when_it_is_killed() {
+    let Some(mut target) = real_mcp_mesh().await else { return };
+    assert_eq!(outcome(&target, &Call::Register(document())).await, Outcome::Registered);
+    let before = listed(&target, Filter::default()).await;
+    let mut process = target.process.take().unwrap();
+    process.kill().await;
+    assert_eq!(outcome(&target, &renew(None, None, None)).await, Outcome::NotSent);
+    process.restart().await.unwrap();
+    assert_eq!(listed(&target, Filter::default()).await, before);
+    assert_eq!(before.len(), 1);
+    assert!(process.cost().pss_bytes > 0);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn the_real_mcp_mesh_calls_an_agent_when_it_is_provoked() {
+    let Some(target) = real_mcp_mesh().await else { return };
+    let tripwire = Tripwire::open(Clock::start()).await.unwrap();
+    let agent = Document { endpoint: tripwire.assign(5, "geo-1"), ..document() };
+    let mut answers = Vec::new();
+    while let Some(request) = target.dialect.provoke(&agent, &answers) {
+        answers.push(target.client.send(&request).await.unwrap());
+    }
+    // It answers a cancellation before it has called the agent.
+    let all_called = async {
+        while tripwire.touch_count() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let came = tokio::time::timeout(Duration::from_secs(30), all_called).await.is_ok();
+    tripwire.settle().await;
+    let touches = tripwire.take_touches();
+    assert!(came, "{touches:?}");
+    for route in ["GET /mcp", "POST /mcp", "POST /jobs/"] {
+        let called = touches
+            .iter()
+            .any(|touch| touch.agent.as_deref() == Some("geo-1") && touch.first_bytes.starts_with(route));
+        assert!(called, "no {route} in {touches:?}");
+    }
+    target.process.unwrap().stop().await;
+}
