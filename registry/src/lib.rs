@@ -1,1 +1,24 @@
-//! .
+//! The reference registry: HTTP, store and metrics around `registry-core`. It is passive: agents call it, it calls
+//! nobody, and nothing in its dependencies could.
+//!
+//! - [`config`]: settings from flags, environment and a file, with errors that say what to mend
+//! - [`logging`]: where logs go
+//! - [`server`]: opens the store, listens, serves, stops gracefully
+//! - `clock`: the one place that reads time, and notices when the process was paused
+//! - `shared`: the core behind its lock, and waiting until the store has a change
+//! - `timers`: makes due transitions while nobody asks
+//! - `store`: the SQLite file: opening, loading, and the one writer
+//! - `http`: routes, one file per resource
+//! - `metrics`: what Prometheus reads
+//! - [`seal`]: holds the process to calling nobody, by the kernel
+
+mod clock;
+pub mod config;
+mod http;
+pub mod logging;
+mod metrics;
+pub mod seal;
+pub mod server;
+mod shared;
+mod store;
+mod timers;

@@ -1,1 +1,35 @@
-//! .
+//! The registry's rules: pure. No clock, no chance, no I/O; `now` goes in, the next deadline comes out.
+//!
+//! - [`time`]: instants of a monotonic clock, dates of the wall clock, revisions
+//! - [`policy`]: the timeouts of an agent type
+//! - [`document`]: what an agent declares, as types that cannot be wrong
+//! - [`intake`]: from the bytes of a heartbeat to such a document, or to all that is wrong with them
+//! - [`agent`]: one agent's record: lease, epoch, order, and the status that follows from them
+//! - [`registry`]: all agents, their timers and the one place where a visible change is made
+//! - [`timers`]: what silence does, and what a pause of the process does not
+//! - [`heartbeat`]: register, renew, update, deregister: the table of section 4.1
+//! - [`wiring`]: who provides what, and which providers a dependency gets
+//! - [`listing`]: lists, pages of one revision, entity tags
+//! - `snapshots`: the lists that cursors point into, bounded
+//! - [`views`]: single entries, health, counts
+//! - [`events`]: what happened, in order
+//! - [`saving`]: what the store must write, and how a registry comes back from it
+
+pub mod agent;
+pub mod document;
+pub mod events;
+pub mod heartbeat;
+pub mod intake;
+pub mod listing;
+pub mod policy;
+pub mod registry;
+pub mod saving;
+mod snapshots;
+pub mod time;
+pub mod timers;
+pub mod views;
+pub mod wiring;
+
+pub use document::Heartbeat;
+pub use registry::{Registry, Setup};
+pub use time::{Instant, Moment, Revision, WallTime};

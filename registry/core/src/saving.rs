@@ -1,0 +1,248 @@
+//! What the store must write, and how a registry comes back from it.
+//!
+//! The registry remembers WHO has unsaved changes, not the changes: one writer takes them in batches, each agent in
+//! its latest state, so that what waits is bounded by the number of agents however slow the disk is.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::agent::{Agent, Phase, Status};
+use crate::document::{AgentId, Document, Reported};
+use crate::events::{Cause, Event, Kind, Pending};
+use crate::registry::{Registry, Setup};
+use crate::snapshots::Snapshots;
+use crate::time::{Moment, Revision, WallTime};
+use crate::wiring::Index;
+
+/// The number of a change in the order in which changes were made. The store has a change when it has reported a
+/// ticket that is not lower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Ticket(pub u64);
+
+/// An agent as the store keeps it. Leases are not kept: each gets a full one after a restart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedAgent {
+    /// Names its rows; never used twice for different agents.
+    pub key: u64,
+    /// Who.
+    pub agent_id: AgentId,
+    /// How far its silence had gone.
+    pub phase: Phase,
+    /// What it said of itself.
+    pub reported: Reported,
+    /// How often it had been registered.
+    pub epoch: u64,
+    /// Its incarnation, 0 for none.
+    pub incarnation: u64,
+    /// The last accepted sequence that came with a visible change.
+    pub sequence: Option<u64>,
+    /// The highest incarnation that was deregistered.
+    pub barred: Option<u64>,
+    /// When this epoch began.
+    pub registered_at: WallTime,
+    /// When it last changed visibly.
+    pub changed: Revision,
+    /// When it last declared other dependencies.
+    pub wiring_since: Revision,
+    /// What it declared; of a gone one only the type.
+    pub document: Arc<Document>,
+    /// Whether the document is another than the store has; of no meaning in what the store had.
+    pub document_changed: bool,
+}
+
+/// What the store had at the start.
+#[derive(Debug, Clone, Default)]
+pub struct Saved {
+    /// No revision above this one has ever been shown.
+    pub revision: Revision,
+    /// The first event number that was never used.
+    pub next_event: u64,
+    /// All agents, the gone ones that are still remembered included.
+    pub agents: Vec<SavedAgent>,
+}
+
+/// One transaction's worth of changes.
+#[derive(Debug)]
+pub struct Batch {
+    /// Agents whose rows are written anew.
+    pub saves: Vec<SavedAgent>,
+    /// Keys of agents that are forgotten for good; to be deleted before `saves` are written.
+    pub forgets: Vec<u64>,
+    /// Events to be appended.
+    pub events: Vec<Event>,
+    /// The revision at the time.
+    pub revision: Revision,
+    taken: Vec<(Ticket, AgentId, u64)>,
+}
+
+impl Registry {
+    /// A registry as the store remembers it. Every agent that had not expired gets a full lease from now on; one that
+    /// had missed a heartbeat recovers by it. An expired one stays expired, as if it had just become so.
+    pub fn restore(setup: Setup, saved: Saved, moment: Moment) -> Self {
+        let mut registry = Self {
+            setup,
+            revision: saved.revision,
+            now: moment.now,
+            agents: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            counts: [0; Status::ALL.len()],
+            index: Index::default(),
+            snapshots: Snapshots::default(),
+            unsaved: Unsaved::default(),
+            events: Pending::new(saved.next_event.max(1)),
+            forgettable: VecDeque::new(),
+            next_key: saved.agents.iter().map(|agent| agent.key).max().map_or(1, |key| key + 1),
+        };
+        for agent in saved.agents {
+            registry.put_back(agent, moment);
+        }
+        registry
+    }
+
+    /// True when a batch would not be empty.
+    pub fn has_unsaved(&self) -> bool {
+        !self.unsaved.queue.is_empty() || !self.events.is_empty()
+    }
+
+    /// How many agents have changes that the store does not have.
+    pub fn unsaved_agents(&self) -> usize {
+        self.unsaved.queue.len()
+    }
+
+    /// Takes the oldest unsaved changes, of `most` agents and events. There must be one batch under way at a time, and
+    /// it must be handed to [`Self::batch_committed`] or [`Self::batch_failed`].
+    pub fn take_batch(&mut self, most: usize) -> Batch {
+        let mut batch = Batch {
+            saves: Vec::new(),
+            forgets: Vec::new(),
+            events: self.events.first(most),
+            revision: self.revision,
+            taken: Vec::new(),
+        };
+        while batch.taken.len() < most {
+            let Some((ticket, (agent_id, key))) = self.unsaved.queue.pop_first() else { break };
+            match self.agents.get_mut(&agent_id) {
+                Some(agent) if agent.key == key => {
+                    agent.unsaved = None;
+                    batch.saves.push(saved(&agent_id, agent));
+                    agent.document_unsaved = false;
+                }
+                _ => batch.forgets.push(key),
+            }
+            batch.taken.push((ticket, agent_id, key));
+        }
+        batch
+    }
+
+    /// The store has the batch. Gives the ticket up to which it now has everything.
+    pub fn batch_committed(&mut self, batch: &Batch) -> Ticket {
+        if let Some(event) = batch.events.last() {
+            self.events.forget_through(event.number);
+        }
+        self.unsaved.saved = match self.unsaved.queue.first_key_value() {
+            Some((Ticket(first), _)) => Ticket(first - 1),
+            None => self.unsaved.last,
+        };
+        self.unsaved.saved
+    }
+
+    /// The store refused the batch: its changes are unsaved again. (One that was forgotten meanwhile may then stand
+    /// twice; deleting its rows twice does no harm.)
+    pub fn batch_failed(&mut self, batch: &Batch) {
+        for save in &batch.saves {
+            if let Some(agent) = self.agents.get_mut(&save.agent_id).filter(|agent| agent.key == save.key) {
+                agent.document_unsaved |= save.document_changed;
+            }
+        }
+        for (ticket, agent_id, key) in &batch.taken {
+            let agent = self.agents.get_mut(agent_id).filter(|agent| agent.key == *key);
+            if let Some(later) = agent.and_then(|agent| agent.unsaved.replace(*ticket)) {
+                self.unsaved.queue.remove(&later);
+            }
+            self.unsaved.queue.insert(*ticket, (agent_id.clone(), *key));
+        }
+    }
+
+    fn put_back(&mut self, saved: SavedAgent, moment: Moment) {
+        let policy = *self.setup.policies.of(&saved.document.agent_type);
+        let last_seen = match saved.phase {
+            Phase::Expired => moment.now.minus_ms(policy.expires_after_ms()),
+            Phase::Live | Phase::Missed | Phase::Gone => moment.now,
+        };
+        let agent_id = saved.agent_id;
+        let agent = Agent {
+            key: saved.key,
+            document: saved.document,
+            reported: saved.reported,
+            phase: saved.phase,
+            epoch: saved.epoch,
+            incarnation: saved.incarnation,
+            sequence: saved.sequence,
+            barred: saved.barred,
+            registered_at: saved.registered_at,
+            last_seen,
+            armed: None,
+            changed: saved.changed,
+            wiring_since: saved.wiring_since,
+            unsaved: None,
+            document_unsaved: false,
+            promised: Ticket::default(),
+            entry: None,
+        };
+        if let Some(status) = agent.status() {
+            self.index.replace(&agent_id, None, Some((&agent.document, status)), self.revision);
+            for (other, held) in Status::ALL.into_iter().zip(&mut self.counts) {
+                *held += usize::from(other == status);
+            }
+        }
+        let missed = agent.phase == Phase::Missed;
+        self.agents.insert(agent_id.clone(), agent);
+        if missed && let Some(change) = self.change(&agent_id, |agent, _| agent.phase = Phase::Live) {
+            self.tell(moment, &agent_id, &change, Kind::Recovered, Some(Cause::Restart));
+        }
+        self.arm(&agent_id);
+    }
+}
+
+fn saved(agent_id: &AgentId, agent: &Agent) -> SavedAgent {
+    SavedAgent {
+        key: agent.key,
+        agent_id: agent_id.clone(),
+        phase: agent.phase,
+        reported: agent.reported,
+        epoch: agent.epoch,
+        incarnation: agent.incarnation,
+        sequence: agent.sequence,
+        barred: agent.barred,
+        registered_at: agent.registered_at,
+        changed: agent.changed,
+        wiring_since: agent.wiring_since,
+        document: Arc::clone(&agent.document),
+        document_changed: agent.document_unsaved,
+    }
+}
+
+/// Who has unsaved changes: one entry per agent, under the ticket of the oldest of them.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaved {
+    queue: BTreeMap<Ticket, (AgentId, u64)>,
+    last: Ticket,
+    saved: Ticket,
+}
+
+impl Unsaved {
+    /// Notes a change of an agent whose entry is `held`, if it has one. Gives the entry's ticket and the change's.
+    pub(crate) fn mark(&mut self, agent_id: &AgentId, key: u64, held: Option<Ticket>) -> (Ticket, Ticket) {
+        self.last = Ticket(self.last.0 + 1);
+        let slot = held.unwrap_or(self.last);
+        if held.is_none() {
+            self.queue.insert(slot, (agent_id.clone(), key));
+        }
+        (slot, self.last)
+    }
+
+    /// The ticket, unless the store has it.
+    pub(crate) fn waiting(&self, ticket: Ticket) -> Option<Ticket> {
+        (ticket > self.saved).then_some(ticket)
+    }
+}

@@ -1,0 +1,112 @@
+//! What silence does, and what a pause of the process does not.
+
+use crate::agent::Phase;
+use crate::document::AgentId;
+use crate::events::{Cause, Kind};
+use crate::registry::Registry;
+use crate::time::{Instant, Moment};
+
+/// How many gone agents are remembered beyond their Q, so that their next epoch is counted on. Bounds the memory.
+pub const REMEMBERED: usize = 20_000;
+
+impl Registry {
+    /// Makes every transition that is due, each with a revision and an event of its own.
+    pub fn advance(&mut self, moment: Moment) {
+        self.advance_some(moment, usize::MAX);
+    }
+
+    /// As [`Self::advance`], but looks at `most` timers only, so that the caller can let others in between. True when
+    /// more are due.
+    pub fn advance_some(&mut self, moment: Moment, most: usize) -> bool {
+        self.now = self.now.max(moment.now);
+        for _ in 0..most {
+            if !self.is_due() {
+                return false;
+            }
+            if let Some((_, agent_id)) = self.timers.pop_first() {
+                self.fire(moment, &agent_id);
+            }
+        }
+        self.is_due()
+    }
+
+    /// When [`Self::advance`] may next have something to do. It may turn out to be too early, never too late.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// To be called, before anything else, when the process did not run for `gap_us` microseconds until `now`: that
+    /// time is nobody's silence, since heartbeats waited in the sockets meanwhile. Every lease moves by the gap, and
+    /// lasts for H at least so that those heartbeats come first; after a gap of X or more, in which every lease
+    /// would have run out, it lasts for a full X. No status goes backwards by itself.
+    pub fn resume(&mut self, now: Instant, gap_us: u64) {
+        for agent in self.agents.values_mut() {
+            let policy = self.setup.policies.of(&agent.document.agent_type);
+            let moved = agent.last_seen.plus_us(gap_us);
+            let expires_after_ms = policy.expires_after_ms();
+            let rest_ms = if gap_us / 1_000 >= expires_after_ms {
+                expires_after_ms
+            } else {
+                policy.heartbeat_interval_ms()
+            };
+            let silence_ms = match agent.phase {
+                Phase::Live => expires_after_ms - rest_ms,
+                Phase::Missed => (expires_after_ms - rest_ms).max(policy.degraded_after_ms()),
+                Phase::Expired | Phase::Gone => {
+                    agent.last_seen = moved;
+                    continue;
+                }
+            };
+            agent.last_seen = moved.max(now.minus_ms(silence_ms));
+        }
+        self.now = self.now.max(now);
+    }
+
+    fn is_due(&self) -> bool {
+        self.next_deadline().is_some_and(|deadline| deadline <= self.now)
+    }
+
+    fn fire(&mut self, moment: Moment, agent_id: &AgentId) {
+        let Some(agent) = self.agents.get_mut(agent_id) else { return };
+        agent.armed = None;
+        let deadline = agent.deadline(self.setup.policies.of(&agent.document.agent_type));
+        if deadline > self.now {
+            self.arm(agent_id);
+            return;
+        }
+        let (phase, kind) = match agent.phase {
+            Phase::Live => (Phase::Missed, Kind::Degraded),
+            Phase::Missed => (Phase::Expired, Kind::Expired),
+            Phase::Expired => (Phase::Gone, Kind::Evicted),
+            Phase::Gone => {
+                self.forgettable.push_back((agent_id.clone(), agent.epoch));
+                self.forget_oldest();
+                return;
+            }
+        };
+        let change = self.change(agent_id, |agent, _| {
+            agent.phase = phase;
+            if phase == Phase::Gone {
+                agent.last_seen = deadline;
+            }
+        });
+        if let Some(change) = change {
+            self.tell(moment, agent_id, &change, kind, Some(Cause::MissedHeartbeat));
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.forgettable.len() > REMEMBERED {
+            let Some((agent_id, epoch)) = self.forgettable.pop_front() else { return };
+            let is_still_gone = |agent: &crate::agent::Agent| {
+                agent.phase == Phase::Gone && agent.epoch == epoch && agent.armed.is_none()
+            };
+            if !self.agents.get(&agent_id).is_some_and(is_still_gone) {
+                continue;
+            }
+            if let Some(agent) = self.agents.remove(&agent_id) {
+                self.unsaved.mark(&agent_id, agent.key, agent.unsaved);
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The rules, in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on must fail; clippy knows only of test functions, not of their helpers"
+)]
+
+mod lists;
+mod model;
+mod pause;
+mod saving;
+mod support;
+mod table;
+mod time;
+mod wiring;

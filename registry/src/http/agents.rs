@@ -1,0 +1,116 @@
+//! List, read one, its health, deregister.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use registry_core::agent::Status;
+use registry_core::document::AgentId;
+use registry_core::listing::{AgentFilter, LabelTest, View};
+
+use super::problem::Problem;
+use super::query::{self, Parameters};
+use super::{conditional, json, json_text, pages};
+use crate::shared::Shared;
+
+/// The most label tests of one list.
+const LABEL_TESTS: usize = 64;
+
+pub(super) fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/agents", get(list))
+        .route("/agents/{agent_id}", get(read).delete(deregister))
+        .route("/agents/{agent_id}/health", get(health))
+}
+
+async fn list(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    let mut parameters = Parameters::of(&uri);
+    let page = pages::page_request(&mut parameters);
+    let filter = filter(&mut parameters);
+    parameters.finish()?;
+    Ok(pages::answer(&shared, &headers, &View::Agents(filter), &page, "agents"))
+}
+
+fn filter(parameters: &mut Parameters) -> AgentFilter {
+    let agent_type = parameters.one("type");
+    let capability = parameters.one("capability");
+    let mut statuses = BTreeSet::new();
+    for text in parameters.all("status") {
+        match Status::ALL.into_iter().find(|status| status.as_str() == text) {
+            Some(status) => {
+                statuses.insert(status);
+            }
+            None => {
+                parameters.fault("status", format!("is {text:?}; allowed are healthy, degraded and expired"));
+            }
+        }
+    }
+    let mut labels = BTreeSet::new();
+    let texts = parameters.all("label");
+    if texts.len() > LABEL_TESTS {
+        parameters
+            .fault("label", format!("is given {} times, at most {LABEL_TESTS} are allowed", texts.len()));
+    }
+    for text in texts.into_iter().take(LABEL_TESTS) {
+        match LabelTest::parse(&text) {
+            Some(test) => {
+                labels.insert(test);
+            }
+            None => parameters.fault("label", format!("is {text:?}; allowed are k=v, k!=v, k and !k")),
+        }
+    }
+    AgentFilter { agent_type, statuses, capability, labels }
+}
+
+async fn read(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    headers: HeaderMap,
+    agent_id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    let agent_id = id(agent_id)?;
+    let found = shared.with_core(|core, moment| core.read(moment, &agent_id));
+    let (entry, tag) = found.ok_or_else(not_there)?;
+    if conditional::is_known(&headers, &tag) {
+        return Ok(conditional::not_modified(&tag));
+    }
+    Ok(conditional::tagged(json_text(entry.to_string()), &tag))
+}
+
+async fn health(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    agent_id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    let agent_id = id(agent_id)?;
+    let found = shared.with_core(|core, moment| core.health(moment, &agent_id));
+    found.map(|health| json(&health)).ok_or_else(not_there)
+}
+
+async fn deregister(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    agent_id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    query::none(&uri)?;
+    let agent_id = id(agent_id)?;
+    let decision = shared.with_core(|core, moment| core.deregister(moment, &agent_id));
+    shared.saved(decision.ticket).await?;
+    if decision.outcome { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(not_there()) }
+}
+
+/// What cannot be an id is not there.
+fn id(text: Result<Path<String>, PathRejection>) -> Result<AgentId, Problem> {
+    text.ok().and_then(|Path(text)| AgentId::parse(&text).ok()).ok_or_else(not_there)
+}
+
+fn not_there() -> Problem {
+    Problem::not_found("there is no such agent: it was never registered, or it is gone")
+}

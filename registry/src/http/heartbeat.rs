@@ -1,0 +1,118 @@
+//! Register, renew, update; the leanest renewal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{head, post};
+use http_body_util::BodyExt;
+use registry_core::document::AgentId;
+use registry_core::heartbeat::{Outcome, Refusal};
+use registry_core::intake::{self, BODY_BYTES};
+
+use super::problem::Problem;
+use super::query::{self, Parameters};
+use crate::shared::Shared;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A body that is too large is still read up to here and thrown away, since a client that is cut off while it sends
+/// does not see the answer.
+const DRAINED_BYTES: usize = 4 * 1024 * 1024;
+
+pub(super) fn router() -> Router<Arc<Shared>> {
+    Router::new().route("/heartbeat", post(beat)).route("/heartbeat/{agent_id}", head(probe))
+}
+
+async fn beat(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let body = read(body).await?;
+    query::none(&uri)?;
+    if !is_json(&headers) {
+        return Err(Problem::not_json());
+    }
+    let heartbeat = intake::heartbeat(&body).map_err(|faults| {
+        count(&shared, "invalid");
+        Problem::invalid_heartbeat(faults)
+    })?;
+    let decision = shared.with_core(|core, moment| core.heartbeat(moment, heartbeat));
+    shared.saved(decision.ticket).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
+    match decision.outcome {
+        Ok(answer) => {
+            count(&shared, answer.result.as_str());
+            Ok(super::json(&answer))
+        }
+        Err(refusal) => {
+            count(&shared, refusal_name(refusal));
+            Err(refusal.into())
+        }
+    }
+}
+
+async fn probe(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    agent_id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::of(&uri);
+    let known_wiring = parameters.parsed("wiring_revision", |text| {
+        text.parse::<u64>().map_err(|_| "allowed is an unsigned integer".to_owned())
+    });
+    parameters.finish()?;
+    // What cannot be an id is not known.
+    let agent_id = agent_id.ok().and_then(|Path(text)| AgentId::parse(&text).ok());
+    let agent_id = agent_id.ok_or(Refusal::UnknownAgent)?;
+    let decision = shared.with_core(|core, moment| core.probe(moment, &agent_id, known_wiring));
+    shared.saved(decision.ticket).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
+    let wiring_changed = decision.outcome.inspect_err(|refusal| count(&shared, refusal_name(*refusal)))?;
+    count(&shared, Outcome::Renewed.as_str());
+    Ok(if wiring_changed { StatusCode::ACCEPTED } else { StatusCode::OK }.into_response())
+}
+
+/// Reads a body, in bounded memory and time.
+async fn read(mut body: Body) -> Result<Bytes, Problem> {
+    let mut kept = Vec::new();
+    let mut seen_bytes = 0_usize;
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Problem::unreadable_body(error.to_string()))?;
+            let Some(data) = frame.data_ref() else { continue };
+            seen_bytes = seen_bytes.saturating_add(data.len());
+            if seen_bytes > DRAINED_BYTES {
+                break;
+            }
+            if seen_bytes <= BODY_BYTES {
+                kept.extend_from_slice(data);
+            }
+        }
+        if seen_bytes > BODY_BYTES { Err(Problem::too_large()) } else { Ok(Bytes::from(kept)) }
+    };
+    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(Problem::body_timeout()))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|text| text.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn count(shared: &Shared, result: &str) {
+    shared.metrics.heartbeats.with_label_values(&[result]).inc();
+}
+
+fn refusal_name(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::UnknownAgent => "unknown_agent",
+        Refusal::LowerIncarnation { .. } => "lower_incarnation",
+        Refusal::Full { .. } => "registry_full",
+    }
+}

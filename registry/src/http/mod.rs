@@ -1,0 +1,69 @@
+//! Routes, one file per resource.
+//!
+//! - `heartbeat`: register, renew, update; the leanest renewal
+//! - `agents`: list, read one, its health, deregister
+//! - `capabilities`: who provides what
+//! - `status`: policies, health, liveness, metrics
+//! - `query`: query parameters, with all that is wrong with them
+//! - `conditional`: entity tags
+//! - `problem`: the one place that turns errors into answers
+
+mod agents;
+mod capabilities;
+mod conditional;
+mod heartbeat;
+mod pages;
+mod problem;
+mod query;
+mod status;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+
+use crate::clock::Stopwatch;
+use crate::shared::Shared;
+use problem::Problem;
+
+/// Every route.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .merge(heartbeat::router())
+        .merge(agents::router())
+        .merge(capabilities::router())
+        .merge(status::router())
+        .fallback(|| async { Problem::not_found("there is no such route") })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
+        .with_state(shared)
+}
+
+async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let stopwatch = Stopwatch::start();
+    // The route as it is written, not as it is called: the labels of a metric must be few.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let answer = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    shared.metrics.requests.with_label_values(&[route, answer.status().as_str()]).inc();
+    shared.metrics.request_seconds.with_label_values(&[route]).observe(stopwatch.seconds());
+    answer
+}
+
+/// An answer 200 of JSON that is already text.
+fn json_text(text: impl Into<axum::body::Body>) -> Response {
+    let mut answer = text.into().into_response();
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// An answer 200 of something that becomes JSON.
+fn json(value: &impl serde::Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => json_text(text),
+        Err(error) => Problem::internal(&error).into_response(),
+    }
+}

@@ -1,0 +1,205 @@
+//! Opens the store, listens, serves, stops gracefully.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use registry_core::{Registry, Setup};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::metrics::Metrics;
+use crate::shared::Shared;
+use crate::store::{Store, writer};
+use crate::{http, timers};
+
+pub use crate::store::OpenError;
+
+/// How long a connection may take over the headers of a request, idle time between requests included.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
+/// The largest request headers, in bytes; larger ones get 431.
+const HEADER_BYTES: usize = 64 * 1024;
+/// How long requests that are under way may take when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait when no connection can be accepted, which is so when no file descriptor is left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Why the server did not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// As set.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The metrics cannot be set up.
+    #[error("cannot set up the metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// What was acknowledged is safe; what was answered with 503 is not.
+    #[error("the store refused the last changes of {agents} agents; none of them had been acknowledged")]
+    Unsaved {
+        /// How many agents.
+        agents: usize,
+    },
+    /// Everything was saved, yet the file was not closed properly.
+    #[error("the store was not closed properly: {0}")]
+    Close(#[source] sqlx::Error),
+    /// A task of the server failed.
+    #[error("a task of the server failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Listens on the address of the settings and serves until `shutdown` completes. `ready` is called with the address
+/// when requests are answered, before the first one is.
+pub async fn run(
+    settings: Settings,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let address = settings.listen;
+    let listen = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let bound = listener.local_addr().map_err(listen)?;
+    let opened = Opened::open(&settings).await?;
+    ready(bound);
+    opened.serve(&settings, listener, shutdown).await
+}
+
+/// Serves on a listener until `shutdown` completes: then no connection is accepted any more, requests under way are
+/// finished within 5 s, what is unsaved is saved, and the store is closed.
+pub async fn serve(
+    settings: Settings,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    Opened::open(&settings).await?.serve(&settings, listener, shutdown).await
+}
+
+/// A registry that has read its store and judges already.
+struct Opened {
+    shared: Arc<Shared>,
+    store: Store,
+}
+
+impl Opened {
+    async fn open(settings: &Settings) -> Result<Self, ServeError> {
+        let metrics = Metrics::new()?;
+        let opened = Store::open(&settings.database).await?;
+        let setup = Setup {
+            store_id: opened.store_id,
+            policies: settings.policies.clone(),
+            max_agents: settings.max_agents,
+        };
+        // Leases run from here, when the registry can be reached, not from when it began to read.
+        let clock = Clock::start();
+        let core = Registry::restore(setup, opened.saved, clock.read().moment);
+        Ok(Self { shared: Arc::new(Shared::new(core, clock, metrics)), store: opened.store })
+    }
+
+    async fn serve(
+        self,
+        settings: &Settings,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let shared = self.shared;
+        let writer = tokio::spawn(writer::run(Arc::clone(&shared), self.store));
+        let timers = Ending(tokio::spawn(timers::run(Arc::clone(&shared))));
+
+        let connections = accept(&shared, settings.max_connections, listener, shutdown).await;
+        tracing::info!("stopping");
+        if tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await.is_err() {
+            tracing::warn!("some requests were not finished in time");
+        }
+        drop(timers);
+        shared.stopping.send_replace(true);
+        let (store, outcome) = writer.await?;
+        outcome.map_err(|unsaved| ServeError::Unsaved { agents: unsaved.agents })?;
+        let revision = shared.with_core(|core, _| core.revision());
+        store.close(revision).await.map_err(ServeError::Close)
+    }
+}
+
+/// A task that ends when this is dropped.
+struct Ending(JoinHandle<()>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Accepts connections until `shutdown` completes. Gives those that are still open.
+async fn accept(
+    shared: &Arc<Shared>,
+    max_connections: usize,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> GracefulShutdown {
+    let connections = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(max_connections));
+    let router = http::router(Arc::clone(shared));
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = async {
+            // The semaphore is never closed. Those for whom there is no permit wait in the listener's queue.
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = &mut shutdown => return connections,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => serve_connection(shared, &connections, &router, stream, permit),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+}
+
+fn serve_connection(
+    shared: &Arc<Shared>,
+    connections: &GracefulShutdown,
+    router: &axum::Router,
+    stream: TcpStream,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    // Answers are small and complete: waiting for more to send only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was lost at once");
+        return;
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+    let connection = connections.watch(connection);
+    let open = shared.metrics.connections.clone();
+    open.inc();
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+        open.dec();
+        drop(permit);
+    });
+}

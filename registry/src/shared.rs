@@ -1,0 +1,95 @@
+//! The core behind its lock, and waiting until the store has a change.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use registry_core::Registry;
+use registry_core::saving::Ticket;
+use registry_core::time::Moment;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// How long an answer waits for the store. A store that hangs is a store that fails.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What every handler and task shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    core: Mutex<Registry>,
+    clock: Clock,
+    /// Woken when there is something to save.
+    pub(crate) unsaved: Notify,
+    /// Woken when the server stops: the writer then saves what is left and ends.
+    pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) metrics: Metrics,
+}
+
+/// How far the store has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    /// It has every change up to this one.
+    pub(crate) saved: Ticket,
+    /// How many transactions have failed.
+    pub(crate) failures: u64,
+    /// Whether the last one did.
+    pub(crate) is_failing: bool,
+}
+
+/// The store did not take the change; it is kept in memory and tried again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoreUnavailable;
+
+impl Shared {
+    pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics) -> Self {
+        Self {
+            core: Mutex::new(core),
+            clock,
+            unsaved: Notify::new(),
+            stopping: watch::Sender::new(false),
+            progress: watch::Sender::default(),
+            metrics,
+        }
+    }
+
+    /// Calls the core at this instant. The clock is read under the lock, so that instants reach the core in order.
+    pub(crate) fn with_core<T>(&self, call: impl FnOnce(&mut Registry, Moment) -> T) -> T {
+        // A poisoned lock means that a handler panicked. The core has no state that is wrong for good in between, and
+        // refusing every later heartbeat would turn one bug into the expiry of the fleet.
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = self.clock.read();
+        if let Some(gap_us) = reading.paused_us {
+            core.resume(reading.moment.now, gap_us);
+            self.metrics.pauses.inc();
+            tracing::warn!(gap_ms = gap_us / 1_000, "the process was paused; leases moved by the gap");
+        }
+        let result = call(&mut core, reading.moment);
+        let has_unsaved = core.has_unsaved();
+        self.clock.worked();
+        drop(core);
+        if has_unsaved {
+            self.unsaved.notify_one();
+        }
+        result
+    }
+
+    /// Returns when the store has the change of this ticket, or has failed meanwhile.
+    pub(crate) async fn saved(&self, ticket: Option<Ticket>) -> Result<(), StoreUnavailable> {
+        let Some(ticket) = ticket else { return Ok(()) };
+        let mut progress = self.progress.subscribe();
+        let failures_before = progress.borrow().failures;
+        let is_decided =
+            |progress: &Progress| progress.saved >= ticket || progress.failures > failures_before;
+        match tokio::time::timeout(SAVE_TIMEOUT, progress.wait_for(is_decided)).await {
+            Ok(Ok(progress)) if progress.saved >= ticket => Ok(()),
+            _ => Err(StoreUnavailable),
+        }
+    }
+
+    /// How long the server has been running.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.clock.uptime()
+    }
+}

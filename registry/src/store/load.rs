@@ -1,0 +1,161 @@
+//! Reads everything, once, in portions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use registry_core::agent::Phase;
+use registry_core::document::{
+    AgentId, AgentType, Capability, CapabilityName, Dependency, Document, LabelKey, Metadata, Reported,
+    Requirement,
+};
+use registry_core::saving::{Saved, SavedAgent};
+use registry_core::time::{Revision, WallTime};
+use serde::Deserialize;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::OpenError;
+use super::open::Contents;
+use super::save::{phase_text, reported_text};
+
+const AGENTS_AT_ONCE: i64 = 10_000;
+
+/// What a row says that it cannot say.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+pub(super) async fn everything(
+    connection: &mut SqliteConnection,
+    path: &Path,
+) -> Result<Contents, OpenError> {
+    read(connection)
+        .await
+        .map_err(|fault| OpenError::Damaged { path: path.to_owned(), detail: fault.to_string() })
+}
+
+async fn read(connection: &mut SqliteConnection) -> Result<Contents, Fault> {
+    let meta = "SELECT value FROM meta WHERE name = ?1";
+    let store_id: String = sqlx::query_scalar(meta).bind("store_id").fetch_one(&mut *connection).await?;
+    let ceiling: String =
+        sqlx::query_scalar(meta).bind("revision_ceiling").fetch_one(&mut *connection).await?;
+    let last_event: Option<i64> =
+        sqlx::query_scalar("SELECT max(number) FROM events").fetch_one(&mut *connection).await?;
+    let mut saved = Saved {
+        revision: Revision(ceiling.parse()?),
+        next_event: last_event.map_or(1, |number| number.cast_unsigned() + 1),
+        agents: Vec::new(),
+    };
+    let mut after = i64::MIN;
+    loop {
+        let rows = sqlx::query("SELECT * FROM agents WHERE key > ?1 ORDER BY key LIMIT ?2")
+            .bind(after)
+            .bind(AGENTS_AT_ONCE)
+            .fetch_all(&mut *connection)
+            .await?;
+        let Some(last) = rows.last() else { break };
+        let through: i64 = last.try_get("key")?;
+        let mut capabilities = read_lists(connection, "capabilities", (after, through), capability).await?;
+        let mut dependencies = read_lists(connection, "wiring", (after, through), dependency).await?;
+        for row in &rows {
+            let key: i64 = row.try_get("key")?;
+            let capabilities = capabilities.remove(&key).unwrap_or_default();
+            let dependencies = dependencies.remove(&key).unwrap_or_default();
+            let about = |fault: Fault| format!("agent with key {key}: {fault}");
+            saved.agents.push(agent(row, capabilities, dependencies).map_err(about)?);
+        }
+        after = through;
+    }
+    Ok((store_id.into(), saved))
+}
+
+async fn read_lists<T>(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    (after, through): (i64, i64),
+    item: fn(&SqliteRow) -> Result<T, Fault>,
+) -> Result<BTreeMap<i64, Vec<T>>, Fault> {
+    let statement = match table {
+        "wiring" => {
+            "SELECT * FROM wiring WHERE agent_key > ?1 AND agent_key <= ?2 ORDER BY agent_key, position"
+        }
+        _ => {
+            "SELECT * FROM capabilities WHERE agent_key > ?1 AND agent_key <= ?2 ORDER BY agent_key, position"
+        }
+    };
+    let rows = sqlx::query(statement).bind(after).bind(through).fetch_all(connection).await?;
+    let mut lists: BTreeMap<i64, Vec<T>> = BTreeMap::new();
+    for row in &rows {
+        let key: i64 = row.try_get("agent_key")?;
+        let about = |fault: Fault| format!("{table} of the agent with key {key}: {fault}");
+        lists.entry(key).or_default().push(item(row).map_err(about)?);
+    }
+    Ok(lists)
+}
+
+fn agent(
+    row: &SqliteRow,
+    capabilities: Vec<Capability>,
+    dependencies: Vec<Dependency>,
+) -> Result<SavedAgent, Fault> {
+    let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
+    let optional = |column| row.try_get::<Option<i64>, _>(column).map(|value| value.map(i64::cast_unsigned));
+    let document = Document {
+        agent_type: AgentType::parse(row.try_get("agent_type")?)?,
+        endpoint: row.try_get::<Option<String>, _>("endpoint")?.map(Into::into),
+        capabilities,
+        dependencies,
+        labels: labels(row.try_get("labels")?)?,
+        metadata: row.try_get::<Option<String>, _>("metadata")?.map(Metadata::from_json).transpose()?,
+    };
+    Ok(SavedAgent {
+        key: number("key")?,
+        agent_id: AgentId::parse(row.try_get("agent_id")?)?,
+        phase: named(
+            row.try_get("phase")?,
+            [Phase::Live, Phase::Missed, Phase::Expired, Phase::Gone],
+            phase_text,
+        )?,
+        reported: named(row.try_get("reported")?, [Reported::Healthy, Reported::Degraded], reported_text)?,
+        epoch: number("epoch")?,
+        incarnation: number("incarnation")?,
+        sequence: optional("sequence")?,
+        barred: optional("barred")?,
+        registered_at: WallTime(number("registered_at_ms")?),
+        changed: Revision(number("revision")?),
+        wiring_since: Revision(number("wiring_since")?),
+        document: Arc::new(document),
+        document_changed: false,
+    })
+}
+
+fn labels(json: &str) -> Result<BTreeMap<LabelKey, String>, Fault> {
+    let labels: BTreeMap<String, String> = serde_json::from_str(json)?;
+    labels.into_iter().map(|(key, value)| Ok((LabelKey::parse(&key)?, value))).collect()
+}
+
+fn capability(row: &SqliteRow) -> Result<Capability, Fault> {
+    #[derive(Deserialize)]
+    struct Detail {
+        tags: Vec<String>,
+        description: Option<String>,
+    }
+    let detail: Detail = serde_json::from_str(row.try_get("detail")?)?;
+    Ok(Capability {
+        name: CapabilityName::parse(row.try_get("name")?)?,
+        version: semver::Version::parse(row.try_get("version")?)?,
+        tags: detail.tags,
+        description: detail.description,
+    })
+}
+
+fn dependency(row: &SqliteRow) -> Result<Dependency, Fault> {
+    Ok(Dependency {
+        capability: CapabilityName::parse(row.try_get("capability")?)?,
+        version: Requirement::parse(row.try_get("requirement")?)?,
+        tags: serde_json::from_str(row.try_get("tags")?)?,
+    })
+}
+
+fn named<T: Copy, const N: usize>(text: &str, all: [T; N], name: fn(T) -> &'static str) -> Result<T, Fault> {
+    let found = all.into_iter().find(|one| name(*one) == text);
+    found.ok_or_else(|| format!("{text:?} is none of {:?}", all.map(name)).into())
+}

@@ -1,0 +1,14 @@
+//! The registry as its callers meet it: over a real socket, with a real SQLite file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on must fail; clippy knows only of test functions, not of their helpers"
+)]
+
+mod heartbeats;
+mod input;
+mod lists;
+mod server;
+mod store;
+mod support;
