@@ -1,1 +1,11 @@
-//! .
+//! The judgement: what a pull-based registry must prove, and whether it does.
+//!
+//! - [`catalogue`]: the requirements as data.
+//! - [`judge`]: a pure function from a history to a verdict for each requirement.
+//! - [`generate`]: schedules from a seed.
+//! - [`live`]: runs them against a registry, records, has the history judged.
+
+pub mod catalogue;
+pub mod generate;
+pub mod judge;
+pub mod live;

@@ -1,0 +1,136 @@
+//! The timeline of a case: heartbeats, views and deadlines of one agent on one axis.
+
+use super::evidence::{Evidence, Span};
+use super::lease::Lease;
+use super::sighting::{self, Lane};
+use super::tally::{Case, milliseconds};
+use super::{Subject, late_allowance_us};
+
+/// The most lines that a timeline has.
+const LINES: usize = 40;
+
+/// What happened around a case, line by line.
+pub(super) fn timeline(evidence: &Evidence, case: &Case) -> Vec<String> {
+    let subject = case
+        .agent
+        .as_ref()
+        .and_then(|id| evidence.agents.get_key_value(id))
+        .and_then(|(id, record)| Subject::of(evidence, id, record));
+    let mut events: Vec<(u64, String)> = Vec::new();
+    let mut from = case.wrong.s;
+    if let Some(subject) = &subject {
+        from = add_deadlines(subject, case.view, &mut events);
+        add_calls(subject, &mut events);
+        add_sightings(subject, case, &mut events);
+    } else {
+        add_lists(evidence, case, &mut events);
+    }
+    add_surroundings(evidence, case, &mut events);
+    events.sort_by_key(|(at, _)| *at);
+    let last = events.iter().rposition(|(at, _)| *at <= case.view.e).unwrap_or(0);
+    let first = events.partition_point(|(at, _)| *at < from).max(last.saturating_sub(LINES - 3));
+    let until = (last + 3).min(events.len());
+    events
+        .get(first..until)
+        .unwrap_or_default()
+        .iter()
+        .map(|(at, words)| format!("{:>12} ms  {words}", milliseconds(*at)))
+        .collect()
+}
+
+/// Adds the deadlines that the view is held to; gives the instant from which the story is told.
+fn add_deadlines(subject: &Subject<'_>, view: Span, events: &mut Vec<(u64, String)>) -> u64 {
+    let lease = &subject.lease;
+    let timeouts = [
+        ("D", subject.timeouts.degraded_us),
+        ("X", Some(subject.timeouts.expires_us)),
+        ("Q", subject.timeouts.evicted_us),
+    ];
+    let surest = lease.surest(view, true).map(|index| lease.beats[index].span.s);
+    let late_us = late_allowance_us(subject.evidence);
+    for (name, timeout) in timeouts {
+        let Some(timeout) = timeout else { continue };
+        if let Some(from) = surest {
+            events.push((from.saturating_add(timeout), format!("| {name} is reached at the earliest")));
+        }
+        if let Some(latest) = subject.latest_renewal(view).filter(|latest| *latest < u64::MAX) {
+            let due = latest.saturating_add(timeout).saturating_add(late_us);
+            events.push((due, format!("| {name} must show by now (W + d are {} ms)", milliseconds(late_us))));
+        }
+    }
+    let from = surest.or_else(|| last_call_before(lease, view)).unwrap_or(view.s);
+    // Two heartbeats of history behind the one that counts, so that a race can be seen.
+    let index = lease.beats.partition_point(|beat| beat.span.s < from);
+    lease.beats.get(index.saturating_sub(2)).map_or(from, |beat| beat.span.s.min(from))
+}
+
+fn last_call_before(lease: &Lease, view: Span) -> Option<u64> {
+    lease.beats.iter().rfind(|beat| beat.span.s < view.e).map(|beat| beat.span.s)
+}
+
+fn add_calls(subject: &Subject<'_>, events: &mut Vec<(u64, String)>) {
+    for beat in subject.lease.beats.iter().filter(|beat| !beat.restart) {
+        let outcome = format!("{:?}", beat.outcome).to_lowercase();
+        let document = beat.document.map(|document| format!(", document {document}")).unwrap_or_default();
+        let words =
+            format!("{} {outcome}, answered at {} ms{document}", beat.op.name(), milliseconds(beat.span.e));
+        events.push((beat.span.s, words));
+    }
+    for leave in &subject.lease.leaves {
+        let outcome = if leave.certain { "left" } else { "without a clear answer" };
+        events
+            .push((leave.span.s, format!("leave {outcome}, answered at {} ms", milliseconds(leave.span.e))));
+    }
+}
+
+fn add_sightings(subject: &Subject<'_>, case: &Case, events: &mut Vec<(u64, String)>) {
+    for seen in sighting::sightings(subject.evidence, subject.record, &subject.lease) {
+        let lane = match seen.lane {
+            Lane::Read => "read",
+            Lane::Heartbeat => "heartbeat answered 'unknown'",
+            Lane::List(_) => "list",
+            Lane::Unchanged(_) => "304, its body",
+        };
+        let document = seen.document.map(|document| format!(", document {document}")).unwrap_or_default();
+        let mark = if seen.span == case.view { "  <== WRONG" } else { "" };
+        let words = format!(
+            "{lane} shows {}{document}, answered at {} ms{mark}",
+            seen.seen.words(),
+            milliseconds(seen.span.e)
+        );
+        events.push((seen.span.s, words));
+    }
+}
+
+fn add_lists(evidence: &Evidence, case: &Case, events: &mut Vec<(u64, String)>) {
+    let near = |span: Span| span.e >= case.wrong.s.saturating_sub(100_000) && span.s <= case.wrong.e;
+    for view in evidence.lists.iter().filter(|view| near(view.span)) {
+        let mark = if view.span == case.view { "  <== WRONG" } else { "" };
+        let kind = if view.unchanged { "304 to" } else { "list with" };
+        let words = format!(
+            "{kind} tag {}, revision {}, answered at {} ms{mark}",
+            view.etag.as_deref().unwrap_or("none"),
+            view.revision.map_or_else(|| "none".to_owned(), |revision| revision.to_string()),
+            milliseconds(view.span.e)
+        );
+        events.push((view.span.s, words));
+    }
+}
+
+fn add_surroundings(evidence: &Evidence, case: &Case, events: &mut Vec<(u64, String)>) {
+    for restart in &evidence.restarts {
+        events.push((restart.killed.s, "| the registry was killed or died".to_owned()));
+        events.push((restart.started.s, "| the registry was started again".to_owned()));
+        events.push((restart.started.e, "| the registry was ready".to_owned()));
+    }
+    for provocation in evidence.provocations.iter().filter(|provocation| provocation.agent == case.agent) {
+        events.push((provocation.span.s, format!("provoked: {}", provocation.route)));
+    }
+    for touch in evidence.touches.iter().filter(|touch| touch.agent == case.agent) {
+        let words = format!(
+            "{} call from {} to {}: {:?}  <== WRONG",
+            touch.protocol, touch.from, touch.address, touch.first_bytes
+        );
+        events.push((touch.at_us, words));
+    }
+}

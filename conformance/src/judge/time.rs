@@ -1,0 +1,290 @@
+//! TIME-1 to TIME-5 and TIME-7: what silence does, and when. TIME-6 is in `types`, the wave of TIME-4 in `wave`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use super::Subject;
+use super::evidence::{Evidence, Span};
+use super::lease::{States, Timeouts};
+use super::race;
+use super::sighting::{Lane, Sighting};
+use super::tally::{Case, Tallies, Tally, milliseconds};
+use super::view::{self, Memory};
+use crate::catalogue::Check;
+
+mod types;
+mod wave;
+
+pub(super) use types::ByType;
+pub(super) use wave::Wave;
+
+/// TIME-1, TIME-2 and RACE-2: nothing happens before its time. Tolerance 0.
+pub(super) fn check_early(
+    subject: &Subject<'_>,
+    sighting: &Sighting,
+    memory: &Memory,
+    tallies: &mut Tallies,
+) {
+    let view = sighting.span;
+    let Some(index) = subject.lease.surest(view, false) else { return };
+    let beat = &subject.lease.beats[index];
+    if subject.restart_between(beat.span, view).is_some() {
+        return;
+    }
+    check_not_expired(subject, sighting, index, memory, tallies);
+    let Some(degraded_us) = subject.timeouts.degraded_us else { return };
+    let deadline = beat.span.s.saturating_add(degraded_us);
+    let (_, carriers) = subject.lease.in_force(view, false);
+    let allowed = carriers
+        .iter()
+        .filter_map(|beat| beat.reported)
+        .fold(States::NONE, |states, reported| states.or(States::reported(reported)));
+    if view.e >= deadline || !sighting.seen.meets(States::LIVE) || allowed == States::NONE {
+        tallies.of(Check::Time1).sample();
+        return;
+    }
+    let raced = race::decides(&subject.lease, index, view, degraded_us);
+    let check = if raced.is_some() { Check::Race2 } else { Check::Time1 };
+    tallies.owned(sighting.lane, check).decide(Some(deadline - view.e));
+    if sighting.seen.meets(allowed) || view::is_old_status(subject, sighting, memory) {
+        return;
+    }
+    let sentence = format!(
+        "{} was shown as {} {} ms after a heartbeat of {} that reported {}{}; D is {} ms.",
+        subject.id,
+        sighting.seen.words(),
+        milliseconds(view.e - beat.span.s),
+        milliseconds(beat.span.s),
+        allowed.words(),
+        race_words(raced),
+        milliseconds(degraded_us)
+    );
+    tallies.owned(sighting.lane, check).break_with(case(subject, view, deadline - view.e, sentence));
+}
+
+fn check_not_expired(
+    subject: &Subject<'_>,
+    sighting: &Sighting,
+    index: usize,
+    memory: &Memory,
+    tallies: &mut Tallies,
+) {
+    let view = sighting.span;
+    let beat = &subject.lease.beats[index];
+    let deadline = beat.span.s.saturating_add(subject.timeouts.expires_us);
+    if view.e >= deadline {
+        tallies.of(Check::Time2).sample();
+        return;
+    }
+    let raced = race::decides(&subject.lease, index, view, subject.timeouts.expires_us);
+    let check = if raced.is_some() { Check::Race2 } else { Check::Time2 };
+    tallies.owned(sighting.lane, check).decide(Some(deadline - view.e));
+    if sighting.seen.meets(States::LIVE) || view::is_unseen(subject, sighting, memory) {
+        return;
+    }
+    let sentence = format!(
+        "{} was {} {} ms after a heartbeat of {} was accepted{}; X is {} ms.",
+        subject.id,
+        sighting.seen.words(),
+        milliseconds(view.e - beat.span.s),
+        milliseconds(beat.span.s),
+        race_words(raced),
+        milliseconds(subject.timeouts.expires_us)
+    );
+    tallies.owned(sighting.lane, check).break_with(case(subject, view, deadline - view.e, sentence));
+}
+
+/// TIME-3 and TIME-4: everything happens by its time, W and d allowed.
+pub(super) fn check_late(subject: &Subject<'_>, sighting: &Sighting, tallies: &mut Tallies) {
+    let view = sighting.span;
+    if subject.lease.surely_left(view).is_some() {
+        return;
+    }
+    let Some(latest) = subject.latest_renewal(view) else { return };
+    let due = |timeout: u64| latest.saturating_add(timeout).saturating_add(subject.late_us);
+    let expired = due(subject.timeouts.expires_us);
+    if let Some(degraded) = subject.timeouts.degraded_us.map(due) {
+        let tally = tallies.owned(sighting.lane, Check::Time3);
+        // Behind X an expired agent proves nothing about D.
+        if view.s > degraded && view.s < latest.saturating_add(subject.timeouts.expires_us) {
+            tally.decide(Some(view.s - degraded));
+        } else {
+            tally.sample();
+        }
+        if view.s > degraded && sighting.seen == States::HEALTHY {
+            tally.break_with(late_case(subject, sighting, latest, degraded, "D"));
+        }
+    }
+    if view.s <= expired {
+        tallies.of(Check::Time4).sample();
+        return;
+    }
+    let tally = tallies.owned(sighting.lane, Check::Time4);
+    tally.decide(Some(view.s - expired));
+    let gone = subject.timeouts.evicted_us.map(due).filter(|gone| view.s > *gone);
+    match gone {
+        Some(gone) if !sighting.seen.meets(States::GONE) => {
+            tally.break_with(late_case(subject, sighting, latest, gone, "Q"));
+        }
+        _ if sighting.seen.within(States::LIVE) || sighting.misplaced => {
+            tally.break_with(late_case(subject, sighting, latest, expired, "X"));
+        }
+        _ => {}
+    }
+}
+
+fn late_case(subject: &Subject<'_>, sighting: &Sighting, latest: u64, due: u64, which: &str) -> Case {
+    let view = sighting.span;
+    let sentence = format!(
+        "{} was still shown as {} {} ms after the last heartbeat that can have counted ({} ms); {which} with W and d \
+         had passed at {} ms.",
+        subject.id,
+        sighting.seen.words(),
+        milliseconds(view.s - latest),
+        milliseconds(latest),
+        milliseconds(due)
+    );
+    case(subject, view, view.s - due, sentence)
+}
+
+/// TIME-3 and TIME-4 cannot be decided by a harness whose own slack hides half of the time between two deadlines.
+pub(super) fn check_slack(evidence: &Evidence, types: &ByType, tallies: &mut Tallies) {
+    let Some(end) = &evidence.end else { return };
+    let policies = &evidence.header.policies;
+    let shortest = types
+        .names()
+        .filter_map(|name| policies.get(name).or_else(|| policies.get("default")))
+        .map(|policy| Timeouts::of(policy, &evidence.header.abilities))
+        .map(|timeouts| timeouts.shortest_gap_us())
+        .min();
+    if let Some(shortest) = shortest.filter(|shortest| end.slack_us > shortest / 2) {
+        for check in [Check::Time3, Check::Time4] {
+            tallies.of(check).hindrance = Some(format!(
+                "the harness's own slack d was {} ms, more than half of the shortest time between two deadlines ({} \
+                 ms): the machine was too busy",
+                milliseconds(end.slack_us),
+                milliseconds(shortest)
+            ));
+        }
+    }
+}
+
+/// TIME-5: between heartbeats a status never goes back.
+pub(super) fn check_order(subject: &Subject<'_>, sightings: &[Sighting], tally: &mut Tally) {
+    let mut silence = None;
+    let mut pending: BinaryHeap<Reverse<(u64, u32, u64)>> = BinaryHeap::new();
+    let mut reached: Option<(u32, Span)> = None;
+    for sighting in sightings.iter().filter(|sighting| !matches!(sighting.lane, Lane::Unchanged(_))) {
+        let view = sighting.span;
+        let number = subject.lease.silence_number(view);
+        if number.is_none() {
+            continue;
+        }
+        if number != silence {
+            silence = number;
+            pending.clear();
+            reached = None;
+        }
+        while let Some(Reverse((end, rank, start))) = pending.peek().copied()
+            && end < view.s
+        {
+            pending.pop();
+            if reached.is_none_or(|(highest, _)| rank > highest) {
+                reached = Some((rank, Span { s: start, e: end }));
+            }
+        }
+        pending.push(Reverse((view.e, sighting.seen.first_rank(), view.s)));
+        match reached {
+            Some((rank, _)) if rank > 0 => tally.decide(None),
+            _ => tally.sample(),
+        }
+        if let Some((rank, earlier)) = reached
+            && sighting.seen.last_rank() < rank
+        {
+            let sentence = format!(
+                "{} was {} at {} ms although a view that ended at {} ms had shown it as {} and no heartbeat came \
+                 between.",
+                subject.id,
+                sighting.seen.words(),
+                milliseconds(view.s),
+                milliseconds(earlier.e),
+                ["healthy", "degraded", "expired", "gone"].get(rank as usize).unwrap_or(&"gone")
+            );
+            tally.break_with(case(subject, Span { s: earlier.s, e: view.e }, view.s - earlier.e, sentence));
+        }
+    }
+}
+
+/// So many heartbeats in a row make an agent steady.
+const STEADY_BEATS: usize = 5;
+
+/// TIME-7: steady heartbeats at gaps provably below D never show anything but healthy.
+pub(super) fn check_steady(subject: &Subject<'_>, sightings: &[Sighting], tally: &mut Tally) {
+    let steady_us = subject.timeouts.steady_us();
+    let runs = steady_runs(subject, steady_us);
+    let mut widest = 0;
+    for sighting in sightings.iter().filter(|sighting| !matches!(sighting.lane, Lane::Unchanged(_))) {
+        let view = sighting.span;
+        let Some(index) = subject.lease.surest(view, false) else { continue };
+        let beat = &subject.lease.beats[index];
+        let Some(&(length, gap)) = runs.get(&index) else { continue };
+        let deadline = beat.span.s.saturating_add(steady_us);
+        let (_, carriers) = subject.lease.in_force(view, false);
+        let healthy = carriers.iter().all(|beat| beat.reported == Some(reports::history::Reported::Healthy));
+        if length < STEADY_BEATS
+            || view.e >= deadline
+            || !healthy
+            || race::decides(&subject.lease, index, view, steady_us).is_some()
+            || subject.restart_between(beat.span, view).is_some()
+        {
+            tally.sample();
+            continue;
+        }
+        widest = widest.max(gap);
+        tally.decide(None);
+        if !sighting.seen.meets(States::HEALTHY) {
+            let sentence = format!(
+                "{} was {} at {} ms although its last {length} heartbeats came at gaps of at most {} ms; D is {} ms.",
+                subject.id,
+                sighting.seen.words(),
+                milliseconds(view.s),
+                milliseconds(gap),
+                milliseconds(steady_us)
+            );
+            tally.break_with(case(subject, view, deadline - view.e, sentence));
+        }
+    }
+    if widest > 0 {
+        let share = widest.saturating_mul(100) / steady_us.max(1);
+        tally.remark_best(share, |share| format!("the widest gap was {share} % of D"));
+    }
+}
+
+/// For each accepted heartbeat: how many came in a row up to it at gaps provably below `steady_us`, and the widest
+/// gap of theirs.
+fn steady_runs(subject: &Subject<'_>, steady_us: u64) -> HashMap<usize, (usize, u64)> {
+    let mut runs = HashMap::new();
+    let mut previous: Option<(u64, usize, u64)> = None;
+    for (index, beat) in subject.lease.beats.iter().enumerate() {
+        if !beat.certain || beat.restart {
+            continue;
+        }
+        let run = match previous {
+            Some((s, length, widest)) if beat.span.e.saturating_sub(s) < steady_us => {
+                (length + 1, widest.max(beat.span.e - s))
+            }
+            _ => (1, 0),
+        };
+        runs.insert(index, run);
+        previous = Some((beat.span.s, run.0, run.1));
+    }
+    runs
+}
+
+pub(super) fn case(subject: &Subject<'_>, view: Span, by_us: u64, sentence: String) -> Case {
+    Case { agent: Some(subject.id.to_owned()), view, wrong: view, by_us, sentence }
+}
+
+fn race_words(raced: Option<usize>) -> String {
+    raced.map(|count| format!(", the latest of {count} in flight together")).unwrap_or_default()
+}

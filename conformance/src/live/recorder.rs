@@ -1,0 +1,212 @@
+//! Sends calls in bounded number and writes the history while the run goes on.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use agent_sim::client::Client;
+use agent_sim::clock::Clock;
+use agent_sim::dialect::Call;
+use hdrhistogram::Histogram;
+use reports::history::{CallRecord, Line};
+use reports::result::Percentiles;
+use tokio::sync::{Semaphore, watch};
+
+/// Most calls in flight at one time.
+pub(super) const IN_FLIGHT: usize = 128;
+
+/// Longest duration that a histogram takes, in microseconds: an hour.
+const LONGEST_US: u64 = 3_600_000_000;
+
+/// Everything that goes to the registry goes through here.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    client: Client,
+    pub(super) clock: Clock,
+    slots: Semaphore,
+    state: Mutex<State>,
+    calls: AtomicU64,
+    stop: watch::Receiver<bool>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: BufWriter<File>,
+    failed: Option<std::io::Error>,
+    lost_lines: u64,
+    lag_us: Option<Histogram<u64>>,
+    floor_us: Option<Histogram<u64>>,
+    /// How late the worst planned call woke, before it waited for its turn.
+    worst_wake_us: u64,
+    peak_in_flight: u64,
+    in_flight: u64,
+}
+
+impl Recorder {
+    pub(super) fn open(
+        path: &Path,
+        client: Client,
+        clock: Clock,
+        stop: watch::Receiver<bool>,
+    ) -> std::io::Result<Self> {
+        let state = State {
+            file: BufWriter::new(File::create(path)?),
+            failed: None,
+            lost_lines: 0,
+            lag_us: Histogram::new_with_max(LONGEST_US, 3).ok(),
+            floor_us: Histogram::new_with_max(LONGEST_US, 3).ok(),
+            worst_wake_us: 0,
+            peak_in_flight: 0,
+            in_flight: 0,
+        };
+        let slots = Semaphore::new(IN_FLIGHT);
+        Ok(Self { client, clock, slots, state: Mutex::new(state), calls: AtomicU64::new(0), stop })
+    }
+
+    /// Waits for the planned instant, sends, records. `None` once the run is to end.
+    pub(super) async fn call_at(&self, planned_us: u64, call: &Call) -> Option<CallRecord> {
+        // What is already due waited for the registry's last answer, which is not the harness's lag.
+        let due_us = planned_us.max(self.clock.now_us());
+        if !self.sleep_until(due_us).await {
+            return None;
+        }
+        let late_us = self.clock.now_us().saturating_sub(due_us);
+        {
+            let mut state = self.state();
+            state.worst_wake_us = state.worst_wake_us.max(late_us);
+        }
+        self.send(planned_us, due_us, call).await
+    }
+
+    /// Sends now, in answer to what was seen.
+    pub(super) async fn call_now(&self, call: &Call) -> Option<CallRecord> {
+        let now = self.clock.now_us();
+        self.send(now, now, call).await
+    }
+
+    async fn send(&self, planned_us: u64, due_us: u64, call: &Call) -> Option<CallRecord> {
+        let slot = self.slots.acquire().await.ok()?;
+        if self.stopped() {
+            return None;
+        }
+        self.began();
+        let record = self.client.call(call, Some(planned_us)).await.record;
+        drop(slot);
+        self.ended(record.s_us.saturating_sub(due_us));
+        self.write(&Line::Call(record.clone()));
+        Some(record)
+    }
+
+    /// Sleeps unless the run is to end; whether it slept.
+    pub(super) async fn sleep_until(&self, us: u64) -> bool {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = self.clock.sleep_until_us(us) => !self.stopped(),
+            // Nobody left who could end the run early is no reason to end it.
+            Ok(_) = stop.wait_for(|stop| *stop) => false,
+        }
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Adds a line. What cannot be written is counted: such a history proves nothing.
+    pub(super) fn write(&self, line: &Line) {
+        let text = serde_json::to_vec(line);
+        let mut state = self.state();
+        let written = text.map_err(std::io::Error::other).and_then(|mut text| {
+            text.push(b'\n');
+            state.file.write_all(&text)
+        });
+        if let Err(error) = written {
+            state.lost_lines += 1;
+            state.failed.get_or_insert(error);
+        }
+    }
+
+    /// Flushes; gives the first error of all.
+    pub(super) fn close(&self) -> std::io::Result<()> {
+        let mut state = self.state();
+        state.file.flush()?;
+        state.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// d: how late a planned call or a bare sleep woke at the worst.
+    pub(super) fn slack_us(&self) -> u64 {
+        let state = self.state();
+        state.floor_us.as_ref().map_or(0, Histogram::max).max(state.worst_wake_us)
+    }
+
+    pub(super) fn lost_lines(&self) -> u64 {
+        self.state().lost_lines
+    }
+
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn peak_in_flight(&self) -> u64 {
+        self.state().peak_in_flight
+    }
+
+    pub(super) fn lag(&self) -> Percentiles {
+        percentiles(self.state().lag_us.as_ref())
+    }
+
+    pub(super) fn floor(&self) -> Percentiles {
+        percentiles(self.state().floor_us.as_ref())
+    }
+
+    /// Why the history proves nothing, if so.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let lost = self.lost_lines();
+        (lost > 0).then(|| format!("{lost} lines of the history could not be written"))
+    }
+
+    fn began(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.state();
+        state.in_flight += 1;
+        state.peak_in_flight = state.peak_in_flight.max(state.in_flight);
+    }
+
+    fn ended(&self, lag_us: u64) {
+        let mut state = self.state();
+        state.in_flight -= 1;
+        if let Some(histogram) = &mut state.lag_us {
+            histogram.saturating_record(lag_us);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sleeps 1 ms again and again, and notes how late it woke: the host's own floor.
+pub(super) async fn timer_floor(recorder: Arc<Recorder>) {
+    loop {
+        let due = recorder.clock.now_us() + 1_000;
+        recorder.clock.sleep_until_us(due).await;
+        let late = recorder.clock.now_us().saturating_sub(due);
+        if let Some(histogram) = &mut recorder.state().floor_us {
+            histogram.saturating_record(late);
+        }
+        // The floor is sampled, not occupied.
+        recorder.clock.sleep_until_us(due + 20_000).await;
+    }
+}
+
+fn percentiles(histogram: Option<&Histogram<u64>>) -> Percentiles {
+    let Some(histogram) = histogram else { return Percentiles::default() };
+    Percentiles {
+        p50: histogram.value_at_quantile(0.5),
+        p90: histogram.value_at_quantile(0.9),
+        p99: histogram.value_at_quantile(0.99),
+        p999: histogram.value_at_quantile(0.999),
+        max: histogram.max(),
+    }
+}

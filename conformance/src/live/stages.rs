@@ -1,0 +1,237 @@
+//! The stages of a run, in order: quiet, story, kills, wave, provocation. Each is run if a selected requirement needs
+//! it.
+
+use std::sync::Arc;
+
+use agent_sim::target::Target;
+use agent_sim::tripwire::Tripwire;
+use reports::history::{Line, Policy};
+use tokio::task::JoinSet;
+
+use super::actor::Actor;
+use super::cost::TargetCost;
+use super::pace::Pace;
+use super::recorder::Recorder;
+use super::{RunError, RunOptions, readers};
+use crate::catalogue::{Check, Selection};
+use crate::generate::{self, Act};
+
+mod kills;
+mod provoke;
+mod wave;
+
+/// Deadlines in the same instant that TIME-4 asks for.
+const WAVE_AGENTS: u32 = 10_000;
+
+/// The run's state.
+pub(super) struct Stages {
+    selection: Selection,
+    recorder: Arc<Recorder>,
+    target: Target,
+    tripwire: Tripwire,
+    pace: Pace,
+    seed: u64,
+    progress: tokio::sync::watch::Sender<String>,
+    cost: TargetCost,
+    wanted_wave: u32,
+    next_number: u32,
+    invalid: Vec<String>,
+}
+
+/// What is left when all is stopped.
+pub(super) struct Finished {
+    pub(super) target: TargetCost,
+    pub(super) tripwire_works: bool,
+    pub(super) agents: u64,
+    pub(super) wave_agents: u64,
+    pub(super) invalid: Vec<String>,
+}
+
+impl Stages {
+    pub(super) fn new(
+        options: &RunOptions,
+        selection: Selection,
+        recorder: Arc<Recorder>,
+        target: Target,
+        tripwire: Tripwire,
+    ) -> Self {
+        let abilities = target.dialect.abilities();
+        let pace = Pace::of(&abilities, &target.policies, target.transition_bound_ms, options.agents);
+        let one_deadline = target.process.is_some() && abilities.lease_after_restart && abilities.durable;
+        Self {
+            cost: TargetCost::of(&options.target.kind, &target),
+            wanted_wave: if one_deadline { options.wave_agents.unwrap_or(WAVE_AGENTS) } else { 0 },
+            pace,
+            selection,
+            recorder,
+            target,
+            tripwire,
+            seed: options.seed,
+            progress: options.progress.clone(),
+            next_number: 0,
+            invalid: Vec::new(),
+        }
+    }
+
+    /// Runs what the selection needs.
+    pub(super) async fn run(&mut self) -> Result<(), RunError> {
+        if let Some(process) = &self.target.process {
+            self.recorder.write(&Line::Process(process.started()));
+        }
+        let wants = |checks: &[Check]| checks.iter().any(|check| self.selection.wants(*check));
+        let quiet = wants(&[Check::View5]);
+        let story = wants(&[
+            Check::Passive1,
+            Check::Time1,
+            Check::Time2,
+            Check::Time3,
+            Check::Time4,
+            Check::Time5,
+            Check::Time6,
+            Check::Time7,
+            Check::Race2,
+            Check::View2,
+            Check::View3,
+        ]);
+        let ours = self.target.process.is_some();
+        let kills = ours && wants(&[Check::Durable1, Check::Durable2]);
+        let wave = wants(&[Check::Time4]);
+        let provoke = wants(&[Check::Passive1]);
+        if quiet && self.goes_on() {
+            self.quiet().await;
+        }
+        if story && self.goes_on() {
+            self.story().await;
+        }
+        if kills && self.goes_on() {
+            self.kills().await?;
+        }
+        if wave && self.goes_on() {
+            self.wave().await?;
+        }
+        if provoke && self.goes_on() {
+            self.provoke().await;
+        }
+        self.goes_on();
+        Ok(())
+    }
+
+    /// Stops the registry and looks at the listeners a last time.
+    pub(super) async fn finish(mut self) -> Finished {
+        let tripwire_works = self.tripwire.works().await;
+        self.tripwire.settle().await;
+        let touches = self.tripwire.take_touches();
+        for touch in touches {
+            self.recorder.write(&Line::Touch(touch));
+        }
+        self.cost.look(self.target.process.as_ref());
+        if let Some(process) = self.target.process.take() {
+            process.stop().await;
+        }
+        if !tripwire_works {
+            self.invalid.push("the listeners behind the agents' endpoints do not answer any more".to_owned());
+        }
+        Finished {
+            target: self.cost,
+            tripwire_works,
+            agents: u64::from(self.next_number),
+            wave_agents: u64::from(self.wanted_wave),
+            invalid: self.invalid,
+        }
+    }
+
+    /// Whether the next stage can begin: nobody ended the run, and the registry is there.
+    fn goes_on(&mut self) -> bool {
+        self.cost.look(self.target.process.as_ref());
+        if let Some(process) = &mut self.target.process
+            && let Some(event) = process.check()
+        {
+            self.recorder.write(&Line::Process(event));
+            self.invalid.push(format!(
+                "the registry ended by itself; its last output: {}",
+                process.last_output().trim()
+            ));
+        }
+        self.invalid.is_empty() && !self.recorder.stopped()
+    }
+
+    fn say(&self, words: String) {
+        self.progress.send_replace(words);
+    }
+
+    fn policy(&self, agent_type: &str) -> Policy {
+        let policies = &self.target.policies;
+        policies.get(agent_type).or_else(|| policies.get("default")).copied().unwrap_or(Policy {
+            heartbeat_interval_ms: 5_000,
+            degraded_after_ms: None,
+            expires_after_ms: 20_000,
+            evict_after_ms: None,
+        })
+    }
+
+    /// An agent with an address of its own.
+    fn actor(&mut self, name: &str, agent_type: &str) -> Actor {
+        self.next_number += 1;
+        let id = format!("{name}-{:06}", self.next_number);
+        let endpoint = self.tripwire.assign(self.next_number, &id);
+        let abilities = self.target.dialect.abilities();
+        Actor::new(&self.recorder, id, agent_type, endpoint, self.policy(agent_type))
+            .reading(abilities.single_read, self.target.transition_bound_ms * 1000)
+    }
+
+    /// Nothing but renewals: what VIEW-5 needs.
+    async fn quiet(&mut self) {
+        self.say(format!("only renewals, for {} ms", self.pace.quiet_us / 1000));
+        let policy = self.policy("default");
+        let gap_us = policy.heartbeat_interval_ms * 1000;
+        let from_us = self.recorder.clock.now_us() + 100_000;
+        let end_us = from_us + self.pace.quiet_us;
+        let conditional = self.target.dialect.abilities().conditional_lists;
+        let all = readers::readers(self.pace.list_period_us, conditional, &self.pace.types);
+        let mut reading = readers::start(&self.recorder, all, from_us, end_us);
+        let mut agents = JoinSet::new();
+        for number in 0..self.pace.quiet_agents {
+            let mut actor = self.actor("quiet", "default").reading(false, 0);
+            agents.spawn(async move {
+                let start_us = from_us + u64::from(number) * 2_000;
+                actor.register_at(start_us).await;
+                actor.repeat(Act::Renew, gap_us, start_us, end_us).await;
+                actor
+            });
+        }
+        let actors = agents.join_all().await;
+        while reading.join_next().await.is_some() {}
+        self.part(actors).await;
+    }
+
+    /// Deregisters agents that are not needed any more, so that their deadlines change no later view.
+    async fn part(&self, actors: Vec<Actor>) {
+        let mut leaving = JoinSet::new();
+        for actor in actors {
+            let recorder = Arc::clone(&self.recorder);
+            let call = agent_sim::dialect::Call::Leave { agent_id: actor.id().to_owned() };
+            leaving.spawn(async move { recorder.call_now(&call).await });
+        }
+        while leaving.join_next().await.is_some() {}
+    }
+
+    /// Hundreds of generated agents side by side.
+    async fn story(&mut self) {
+        let abilities = self.target.dialect.abilities();
+        let stories = generate::stories(self.seed, self.pace.agents as usize, &abilities);
+        let window_us = self.pace.window_us();
+        self.say(format!("{} agents side by side, for {} s", stories.len(), window_us.div_ceil(1_000_000)));
+        let from_us = self.recorder.clock.now_us() + 100_000;
+        let (act_until_us, end_us) = (from_us + self.pace.acting_us, from_us + window_us);
+        let types = self.pace.types.clone();
+        let readers = readers::readers(self.pace.list_period_us, abilities.conditional_lists, &types);
+        let mut running = readers::start(&self.recorder, readers, from_us, end_us);
+        for (number, story) in stories.into_iter().enumerate() {
+            let Some(agent_type) = types.get(number % types.len().max(1)) else { break };
+            let actor = self.actor("story", agent_type);
+            let start_us = from_us + story.start_permille * self.pace.acting_us / 10_000;
+            running.spawn(actor.live(story, start_us, act_until_us, end_us));
+        }
+        while running.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,219 @@
+//! The live suite against a registry that is right, and against one broken registry for each requirement.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use conformance::catalogue::Selection;
+use conformance::generate;
+use conformance::live::{Outcome, RunOptions, run};
+use reports::result::RequirementVerdict;
+use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
+use tokio::sync::watch;
+
+/// One fault, and exactly what fails by it.
+struct Fault {
+    name: &'static str,
+    must: &'static [&'static str],
+}
+
+const FAULTS: &[Fault] = &[
+    Fault { name: "none", must: &[] },
+    Fault { name: "calls-agent", must: &["PASSIVE-1"] },
+    // Steady agents near D are shown as degraded too.
+    Fault { name: "degrades-early", must: &["TIME-1", "TIME-7"] },
+    // A lease that is cut short is cut short behind a restart as well.
+    Fault { name: "expires-early", must: &["TIME-2", "DURABLE-2"] },
+    Fault { name: "never-degrades", must: &["TIME-3"] },
+    Fault { name: "expires-late", must: &["TIME-4"] },
+    // What goes back to healthy is not degraded in time either.
+    Fault { name: "status-goes-backwards", must: &["TIME-3", "TIME-5"] },
+    // The type that is held to another's longer policy degrades and expires late.
+    Fault { name: "one-policy-for-all", must: &["TIME-3", "TIME-4", "TIME-6"] },
+    // A flap under renewals is a status that is early as well.
+    Fault { name: "flaps-under-steady-beats", must: &["TIME-1", "TIME-7"] },
+    Fault { name: "race-shortens-lease", must: &["RACE-2"] },
+    Fault { name: "stale-view-cache", must: &["VIEW-2"] },
+    Fault { name: "wrong-304", must: &["VIEW-3"] },
+    Fault { name: "renewals-bump-revision", must: &["VIEW-5"] },
+    Fault { name: "forgets-acknowledged", must: &["DURABLE-1"] },
+    Fault { name: "no-lease-after-restart", must: &["DURABLE-2"] },
+];
+
+/// A machine that is too slow to decide gets so many tries.
+const TRIES: u64 = 3;
+
+/// X of the wave in these tests: it is small.
+const WAVE_LEASE: Duration = Duration::from_secs(3);
+
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.parent().unwrap().parent().unwrap().join("examples").join("broken_registry")
+}
+
+fn target(fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
+    let mut command = vec![program().display().to_string()];
+    for argument in ["--listen", "127.0.0.1:{port}", "--data", "{dir}/changes.jsonl", "--fault", fault] {
+        command.push(argument.to_owned());
+    }
+    for (name, policy) in policies {
+        let timeouts = [
+            Some(policy.heartbeat_interval),
+            policy.degraded_after,
+            Some(policy.expires_after),
+            policy.evict_after,
+        ];
+        let ms: Vec<String> =
+            timeouts.into_iter().flatten().map(|timeout| timeout.as_millis().to_string()).collect();
+        command.extend(["--policy".to_owned(), format!("{name}={}", ms.join(","))]);
+    }
+    Target {
+        kind: TargetKind::Command(TargetCommand {
+            command,
+            environment: BTreeMap::new(),
+            ready_path: "/health".to_owned(),
+            ready_timeout: Duration::from_secs(20),
+        }),
+        dialect: "wallflower".to_owned(),
+        policies: policies.clone(),
+        transition_bound: Duration::from_millis(50),
+    }
+}
+
+/// The first try has the fastest policies; each further one has slower ones.
+async fn run_on(fault: &str, seed: u64, history: PathBuf) -> Outcome {
+    // Both other ends are gone: neither is needed for a run.
+    let (_, interrupt) = watch::channel(false);
+    let (progress, _) = watch::channel(String::new());
+    run(options(fault, seed, history, interrupt, progress)).await.unwrap()
+}
+
+fn options(
+    fault: &str,
+    seed: u64,
+    history: PathBuf,
+    interrupt: watch::Receiver<bool>,
+    progress: watch::Sender<String>,
+) -> RunOptions {
+    RunOptions {
+        target: target(fault, &generate::policies(seed, seed, WAVE_LEASE)),
+        reference_program: PathBuf::new(),
+        selection: Selection::default(),
+        seed,
+        history,
+        rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
+        agents: Some(48),
+        wave_agents: Some(300),
+        interrupt,
+        progress,
+    }
+}
+
+fn with_verdict(outcome: &Outcome, verdict: RequirementVerdict) -> BTreeSet<&str> {
+    let rows = outcome.judgement.requirements.iter();
+    rows.filter(|row| row.verdict == verdict).map(|row| row.id.as_str()).collect()
+}
+
+fn told(outcome: &Outcome) -> String {
+    let mut lines = vec![format!(
+        "invalid: {:?}, lag {:?}, floor {:?}",
+        outcome.invalid, outcome.generator.lag_us, outcome.generator.timer_floor_us
+    )];
+    for row in &outcome.judgement.requirements {
+        lines.push(format!("{} {:?} {}/{}: {}", row.id, row.verdict, row.decided, row.samples, row.detail));
+        lines.extend(row.timeline.iter().map(|line| format!("        {line}")));
+    }
+    lines.join("\n")
+}
+
+/// Whether the run says what the table says; `Err` in words when it says otherwise, `Ok(false)` when it could not
+/// decide.
+fn compare(fault: &Fault, outcome: &Outcome) -> Result<bool, String> {
+    let failed = with_verdict(outcome, RequirementVerdict::Fail);
+    let undecided = with_verdict(outcome, RequirementVerdict::Undecided);
+    if let Some(wrong) = failed.iter().find(|id| !fault.must.contains(*id)) {
+        return Err(format!("{}: {wrong} fails, though the fault does not break it", fault.name));
+    }
+    if let Some(missing) = fault.must.iter().find(|id| !failed.contains(*id)) {
+        if undecided.contains(missing) {
+            return Ok(false);
+        }
+        return Err(format!("{}: {missing} does not fail", fault.name));
+    }
+    // A right registry passes everything; beside a fault some requirements cannot be told apart from it.
+    Ok(outcome.invalid.is_empty() && (!fault.must.is_empty() || undecided.is_empty()))
+}
+
+async fn check(fault: &'static Fault, folder: PathBuf) -> Result<(), String> {
+    let mut last = String::new();
+    for seed in 1..=TRIES {
+        let history = folder.join(format!("{}-{seed}.jsonl", fault.name));
+        let outcome = run_on(fault.name, seed, history).await;
+        last = told(&outcome);
+        match compare(fault, &outcome) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => return Err(format!("{error} (seed {seed})\n{last}")),
+        }
+    }
+    Err(format!("{}: the machine was too slow to decide in {TRIES} runs\n{last}", fault.name))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_broken_registry_fails_on_what_its_fault_breaks_and_a_right_one_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let chosen = std::env::var("FAULT").ok();
+    let faults = FAULTS.iter().filter(|fault| chosen.as_deref().is_none_or(|chosen| chosen == fault.name));
+    let faults: Vec<&'static Fault> = faults.collect();
+    let mut wrong = Vec::new();
+    // Two at once leave the machine enough time to keep the schedules.
+    for some in faults.chunks(2) {
+        let mut running = tokio::task::JoinSet::new();
+        for fault in some {
+            running.spawn(check(fault, folder.path().to_owned()));
+        }
+        for result in running.join_all().await {
+            wrong.extend(result.err());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_ended_early_is_judged_all_the_same_and_leaves_nothing_running() {
+    let folder = tempfile::tempdir().unwrap();
+    let (interrupter, interrupt) = watch::channel(false);
+    let (progress, mut watcher) = watch::channel(String::new());
+    let history = folder.path().join("history.jsonl");
+    let running = tokio::spawn(run(options("none", 1, history.clone(), interrupt, progress)));
+    watcher.wait_for(|words| words.contains("side by side")).await.unwrap();
+    interrupter.send(true).unwrap();
+    let outcome = running.await.unwrap().unwrap();
+    assert!(outcome.interrupted);
+    assert!(with_verdict(&outcome, RequirementVerdict::Fail).is_empty(), "{}", told(&outcome));
+    // The kills come later: they were never reached.
+    assert!(with_verdict(&outcome, RequirementVerdict::Undecided).contains("DURABLE-1"));
+    let address = outcome.target.url.strip_prefix("http://").unwrap();
+    assert!(
+        tokio::net::TcpStream::connect(address).await.is_err(),
+        "the registry still listens at {address}"
+    );
+    // The history is whole: judged again it says the same.
+    let again = conformance::judge::judge_file(&history, &conformance::judge::Ask::default()).unwrap();
+    let verdicts = |judgement: &conformance::judge::Judgement| -> Vec<_> {
+        let decided = judgement.requirements.iter().filter(|row| row.id != "TIME-4");
+        decided.map(|row| (row.id.clone(), row.verdict, row.decided)).collect()
+    };
+    assert_eq!(verdicts(&again), verdicts(&outcome.judgement));
+}
+
+#[tokio::test]
+async fn a_registry_that_is_only_reached_cannot_be_asked_for_what_needs_a_kill() {
+    let (_, interrupt) = watch::channel(false);
+    let (progress, _) = watch::channel(String::new());
+    let mut asked = options("none", 1, PathBuf::from("unused.jsonl"), interrupt, progress);
+    asked.target.kind = TargetKind::Url("http://127.0.0.1:1".to_owned());
+    asked.selection = Selection::parse(Some("durable"), &[]).unwrap();
+    let error = run(asked).await.unwrap_err();
+    assert!(error.to_string().contains("starts and kills itself"), "{error}");
+}

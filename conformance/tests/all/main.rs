@@ -1,0 +1,11 @@
+//! The suite, tested both ways.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests end with a panic, and a failing one shows what it saw"
+)]
+
+mod broken;
+mod histories;
