@@ -1,2 +1,49 @@
-//! .
-fn main() {}
+//! The one program. It composes the crates and knows nothing itself: `main` alone prints errors and chooses exit
+//! codes.
+//!
+//! - [`cli`]: the command line.
+//! - [`serve`]: the reference registry.
+//! - [`loadtest`]: a scenario against a registry.
+//! - [`conformance`]: the requirements against a registry.
+//! - [`progress`]: what is shown while a run goes on.
+//! - [`judge`]: a saved history judged again.
+//! - [`run`]: what the three have in common: output folder, interruption, progress, the closing lines.
+
+mod cli;
+mod conformance;
+mod judge;
+mod loadtest;
+mod progress;
+mod run;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; everything else is a usage error, 4 by our contract.
+            let code = if error.use_stderr() { run::USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let ended = match cli.command {
+        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
+        Command::Conformance(arguments) => conformance::conformance(&arguments),
+        Command::Judge(arguments) => judge::judge(&arguments),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code)
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The command line. Gates and other people's scripts rely on these names.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The registry that never makes the first call, and the harness that proves it.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 pass, 1 a threshold broken, 2 a requirement broken, 3 invalid or undecided, \
+                          4 usage or scenario error, 130 interrupted (the report is written all the same).";
+
+/// The sub-commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the reference registry.
+    Serve(Serve),
+    /// Run a scenario against a registry and report what it bears.
+    #[command(after_help = EXIT_CODES)]
+    Loadtest(Loadtest),
+    /// Prove or refute the requirements on a registry.
+    #[command(after_help = EXIT_CODES)]
+    Conformance(Conformance),
+    /// Judge a saved history again.
+    #[command(after_help = EXIT_CODES)]
+    Judge(Judge),
+}
+
+/// `wallflower serve`. A flag beats the environment, which beats the file, which beats the default.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Settings and policies, a TOML file.
+    #[arg(long, value_name = "FILE", env = "WALLFLOWER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8000].
+    #[arg(long, value_name = "ADDRESS", env = "WALLFLOWER_LISTEN")]
+    pub(crate) listen: Option<String>,
+    /// The SQLite file [default: sqlite://registry.db].
+    #[arg(long, value_name = "URL", env = "WALLFLOWER_DATABASE")]
+    pub(crate) database: Option<String>,
+    /// `text` or `json` [default: text].
+    #[arg(long, value_name = "FORMAT", env = "WALLFLOWER_LOG_FORMAT")]
+    pub(crate) log_format: Option<String>,
+    /// Most agents held; a registration beyond gets 507 [default: 1000000].
+    #[arg(long, value_name = "NUMBER", env = "WALLFLOWER_MAX_AGENTS")]
+    pub(crate) max_agents: Option<String>,
+    /// Most connections open at once; those beyond wait [default: 16384].
+    #[arg(long, value_name = "NUMBER", env = "WALLFLOWER_MAX_CONNECTIONS")]
+    pub(crate) max_connections: Option<String>,
+    /// Timeouts of a type: TYPE=HEARTBEAT,DEGRADED,EXPIRES,EVICT, as in `default=5s,10s,20s,60s`. Repeatable.
+    #[arg(long, value_name = "POLICY", env = "WALLFLOWER_POLICY", value_delimiter = ';')]
+    pub(crate) policy: Vec<String>,
+    /// Listen on an address that is not loopback, without protection.
+    #[arg(long, value_name = "BOOLEAN", env = "WALLFLOWER_INSECURE", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) insecure: Option<String>,
+    /// Stop when standard input closes: a registry that a harness started must not outlive it.
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
+}
+
+/// `wallflower loadtest`.
+#[derive(Debug, Args)]
+pub(crate) struct Loadtest {
+    /// The scenario file.
+    pub(crate) scenario: PathBuf,
+    /// A registry that runs already, instead of the scenario's.
+    #[arg(long, value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// How to speak to it: wallflower or mcp-mesh.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: Option<String>,
+    /// The seed of the plan, instead of the scenario's.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Change the scenario: `--set fleets.workers.agents=50`. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Where the report goes [default: reports/runs/<name>-<UTC time>].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the closing lines only.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// `wallflower conformance`.
+#[derive(Debug, Args)]
+pub(crate) struct Conformance {
+    /// A registry that runs already; without it the reference is started.
+    #[arg(long, value_name = "URL")]
+    pub(crate) target: Option<String>,
+    /// How to speak to it: wallflower or mcp-mesh.
+    #[arg(long, value_name = "NAME", default_value = "wallflower")]
+    pub(crate) dialect: String,
+    /// Its timeouts, where it does not tell them itself: TOML or JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policies: Option<PathBuf>,
+    /// Which requirements.
+    #[arg(long, value_enum, default_value_t = Profile::All)]
+    pub(crate) profile: Profile,
+    /// One requirement only. Repeatable.
+    #[arg(long, value_name = "ID")]
+    pub(crate) only: Vec<String>,
+    /// Print the catalogue and do nothing else.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The seed of the schedules [default: 1].
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Where the report goes [default: reports/runs/conformance-<UTC time>].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the closing lines only.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// The groups of requirements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Any liveness registry.
+    Core,
+    /// The whole wire contract.
+    Contract,
+    /// Kill and restart.
+    Durable,
+    /// The MCP interface.
+    Mcp,
+    /// All of them.
+    All,
+}
+
+/// `wallflower judge`.
+#[derive(Debug, Args)]
+pub(crate) struct Judge {
+    /// A history that a run has left.
+    pub(crate) history: PathBuf,
+    /// Judge by these timeouts instead of the history's own: TOML or JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policies: Option<PathBuf>,
+}

@@ -1,0 +1,40 @@
+//! `wallflower judge`: a saved history judged again, perhaps by other timeouts.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use conformance::judge::{Ask, judge_file};
+use reports::result::{AgentCounts, Kind, RunReport};
+use reports::verdict::{Findings, decide};
+
+use crate::cli::Judge;
+use crate::run::{self, Failure, USAGE};
+
+pub(crate) fn judge(arguments: &Judge) -> Result<u8, Failure> {
+    let mut ask = Ask { rerun: run::own_command(), ..Ask::default() };
+    if let Some(path) = &arguments.policies {
+        let (policies, bound) =
+            scenarios::load_policies(path).map_err(|error| Failure::diagnostic(USAGE, error))?;
+        ask.policies = Some(agent_sim::target::policies_in_ms(&policies));
+        ask.transition_bound_ms = u64::try_from(bound.as_millis()).ok();
+    }
+    let judgement = judge_file(&arguments.history, &ask).map_err(|error| Failure::new(USAGE, error))?;
+    let decision = decide(&Findings {
+        requirements: &judgement.requirements,
+        claimed: &judgement.claims,
+        ..Findings::default()
+    });
+    let report = RunReport {
+        verdict: decision.verdict,
+        reasons: decision.reasons,
+        scenario: arguments.history.display().to_string(),
+        description: "A saved history, judged again.".into(),
+        seed: judgement.seed,
+        agents: AgentCounts { planned: judgement.agents, peak: judgement.agents },
+        requirements: judgement.requirements,
+        ..run::blank_report(Kind::Judge)
+    };
+    let mut out = std::io::stdout().lock();
+    let coloured = std::io::stdout().is_terminal();
+    let _ = reports::terminal::write(&report, coloured, &mut out).and_then(|()| out.flush());
+    Ok(decision.exit_code)
+}

@@ -1,0 +1,165 @@
+//! What load test, conformance run and judge have in common: the output folder, interruption, progress, the closing
+//! lines and the exit code.
+
+use std::future::Future;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use reports::result::{Kind, RunReport, SCHEMA, Verdict};
+use tokio::sync::watch;
+
+/// A wrong command line or scenario.
+pub(crate) const USAGE: u8 = 4;
+/// The program could not do its work for a reason outside (a port, a file).
+pub(crate) const TROUBLE: u8 = 1;
+/// Ended by the user.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The name of the history in an output folder.
+pub(crate) const HISTORY: &str = "history.jsonl";
+
+/// What `main` prints, and the code that it ends with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The exit code.
+    pub(crate) code: u8,
+    text: String,
+}
+
+impl Failure {
+    /// An error in words.
+    pub(crate) fn new(code: u8, error: impl std::fmt::Display) -> Self {
+        Self { code, text: format!("error: {error}") }
+    }
+
+    /// An error that shows where it is: file, line, caret, remedy.
+    pub(crate) fn diagnostic(code: u8, error: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
+        Self { code, text: format!("{:?}", miette::Report::new(error)) }
+    }
+
+    /// To standard error.
+    pub(crate) fn print(&self) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", self.text.trim_end());
+    }
+}
+
+/// The folder of a run, made.
+pub(crate) fn output_folder(wanted: Option<&Path>, name: &str) -> Result<PathBuf, Failure> {
+    let folder = wanted.map_or_else(
+        || {
+            let now = humantime::format_rfc3339_seconds(agent_sim::clock::wall_clock()).to_string();
+            Path::new("reports/runs").join(format!("{name}-{}", now.replace([':', '-'], "")))
+        },
+        Path::to_path_buf,
+    );
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Failure::new(
+            USAGE,
+            format!("cannot make the output folder {}: {error}; choose another with --out", folder.display()),
+        )
+    })?;
+    Ok(folder)
+}
+
+/// This program, which starts itself as the reference registry.
+pub(crate) fn own_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::new(TROUBLE, format!("cannot tell where this program is: {error}")))
+}
+
+/// The command line as it was typed, to be printed as the command that repeats the run.
+pub(crate) fn own_command() -> String {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    words.insert(0, "wallflower".into());
+    words
+        .iter()
+        .map(|word| {
+            let plain = !word.is_empty()
+                && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,%@+".contains(c));
+            if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Runs `work` to its end with a flag that ctrl-c or SIGTERM sets; a second one ends the program at once.
+pub(crate) fn interruptible<T, F>(work: impl FnOnce(watch::Receiver<bool>) -> F) -> Result<T, Failure>
+where
+    F: Future<Output = T>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(TROUBLE, format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(async {
+        let (set, flag) = watch::channel(false);
+        let signals = tokio::spawn(async move {
+            for count in 0.. {
+                end_signal().await;
+                if count > 0 {
+                    std::process::exit(i32::from(INTERRUPTED));
+                }
+                let _ = set.send(true);
+            }
+        });
+        let result = work(flag).await;
+        signals.abort();
+        Ok(result)
+    })
+}
+
+/// Resolves at ctrl-c or SIGTERM.
+pub(crate) async fn end_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        // Without a handler the default action of SIGTERM ends the program, which is what was asked.
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+/// A report with nothing in it but what is known of every run.
+pub(crate) fn blank_report(kind: Kind) -> RunReport {
+    RunReport {
+        schema: SCHEMA,
+        wallflower: env!("CARGO_PKG_VERSION").into(),
+        kind,
+        verdict: Verdict::Invalid,
+        reasons: Vec::new(),
+        interrupted: false,
+        scenario: String::new(),
+        description: String::new(),
+        seed: 0,
+        plan_hash: String::new(),
+        started_at: String::new(),
+        duration_ms: 0,
+        command: own_command(),
+        agents: reports::result::AgentCounts::default(),
+        calls: std::collections::BTreeMap::new(),
+        phases: Vec::new(),
+        thresholds: Vec::new(),
+        requirements: Vec::new(),
+        target: reports::result::TargetReport::default(),
+        generator: reports::result::GeneratorReport::default(),
+        intervals: Vec::new(),
+        environment: agent_sim::process::environment(),
+        scenario_text: String::new(),
+    }
+}
+
+/// Writes the files of a finished run and prints its closing lines.
+pub(crate) fn close(report: &RunReport, folder: &Path) -> Result<(), Failure> {
+    reports::write_all(report, folder).map_err(|error| Failure::new(TROUBLE, error))?;
+    let mut out = std::io::stdout().lock();
+    let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let printed = reports::terminal::write(report, coloured, &mut out)
+        .and_then(|()| writeln!(out, "\nreport   {}", folder.join("report.html").display()));
+    // A closed pipe (`| head`) is no fault of the run.
+    drop(printed);
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The program from outside: the real binary, real registries, real files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a failed test is the way to say so"
+)]
+
+mod conformance;
+mod errors;
+mod loadtest;
+mod program;
+mod serve;
+mod tidy;
