@@ -41,26 +41,28 @@ pub struct Decision {
     pub exit_code: u8,
 }
 
-/// Decides. An interruption comes first, since the user knows it already; then a broken requirement, which is true
-/// whatever the generator did; then a run that says nothing; then a broken threshold. A broken SHOULD only warns, in
-/// its own report.
+/// Decides. An interruption comes first, since the user knows it already; then what is true whatever the generator did:
+/// a broken requirement, a registry that ended by itself; then a run that says nothing; then a broken threshold. A
+/// broken SHOULD only warns, in its own report.
 pub fn decide(findings: &Findings<'_>) -> Decision {
     let broken = broken_requirements(findings);
     let mut invalid = findings.invalid.to_vec();
     invalid.extend(undecided_requirements(findings));
     invalid.extend(unmeasured_thresholds(findings));
-    let mut failed = findings.failed.to_vec();
-    failed.extend(broken_thresholds(findings));
+    let failed = findings.failed.to_vec();
+    let thresholds = broken_thresholds(findings);
     let (verdict, exit_code) = if !broken.is_empty() {
         (Verdict::Fail, EXIT_REQUIREMENT)
+    } else if !failed.is_empty() {
+        (Verdict::Fail, EXIT_THRESHOLD)
     } else if !invalid.is_empty() {
         (Verdict::Invalid, EXIT_INVALID)
-    } else if !failed.is_empty() {
+    } else if !thresholds.is_empty() {
         (Verdict::Fail, EXIT_THRESHOLD)
     } else {
         (Verdict::Pass, EXIT_PASS)
     };
-    let reasons = [broken, invalid, failed].concat();
+    let reasons = [broken, failed, invalid, thresholds].concat();
     if !findings.interrupted {
         return Decision { verdict, reasons, exit_code };
     }

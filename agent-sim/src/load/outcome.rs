@@ -26,8 +26,7 @@ pub struct LoadOutcome {
     pub interrupted: bool,
     /// Why the run says nothing about the registry, in sentences; empty when it does.
     pub invalid: Vec<String>,
-    /// What went wrong beside broken thresholds, in sentences: the registry ended by itself, or a threshold had
-    /// nothing to measure.
+    /// What went wrong beside broken thresholds, in sentences: the registry ended by itself.
     pub failed: Vec<String>,
     /// How many agents.
     pub agents: AgentCounts,
@@ -78,7 +77,7 @@ impl Finished<'_> {
             plan_hash: plan_hash.to_owned(),
             interrupted: matches!(self.ending, Ending::Interrupted),
             invalid: causes(&self.evidence()),
-            failed: self.failures(&thresholds),
+            failed: self.failures(),
             agents: AgentCounts { planned: u64::from(self.plan.agents()), peak: self.agents.peak() },
             calls,
             phases: self.phases(),
@@ -91,18 +90,10 @@ impl Finished<'_> {
         }
     }
 
-    fn failures(&self, thresholds: &[ThresholdReport]) -> Vec<String> {
+    fn failures(&self) -> Vec<String> {
         match &self.ending {
-            Ending::Interrupted => Vec::new(),
             Ending::TargetDied => vec![self.death()],
-            Ending::Planned => thresholds
-                .iter()
-                .filter(|threshold| threshold.value.is_empty())
-                .map(|threshold| {
-                    let ThresholdReport { phase, metric, limit, .. } = threshold;
-                    format!("{metric} in phase `{phase}` (limit {limit}): nothing was measured")
-                })
-                .collect(),
+            Ending::Interrupted | Ending::Planned => Vec::new(),
         }
     }
 

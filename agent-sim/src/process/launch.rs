@@ -101,6 +101,7 @@ pub fn reference_launch(program: PathBuf, policies: &BTreeMap<String, Policy>) -
         "sqlite://{dir}/registry.db",
         "--config",
         "{dir}/registry.toml",
+        "--stop-with-stdin",
     ];
     LaunchSpec {
         program,

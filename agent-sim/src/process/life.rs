@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use reports::history::{ProcessChange, ProcessEvent};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::launch::{self, LaunchError, LaunchSpec, Ready};
 use super::output::Output;
@@ -31,6 +31,9 @@ pub(super) struct Life {
     /// Its process id, and that of its process group.
     pub(super) pid: i32,
     pub(super) output: Output,
+    /// Held open until the end: the kernel closes it even when the harness is killed, and a registry that stops with
+    /// its standard input does not outlive us.
+    _stdin: Option<ChildStdin>,
     /// When it was last known to run.
     pub(super) alive_us: u64,
     /// Set once it has ended and was waited for.
@@ -52,7 +55,8 @@ impl Life {
             .map_err(|source| LaunchError::Spawn { program: program(), source })?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         let output = Output::of(&mut child);
-        let mut life = Self { child, pid, output, alive_us: s_us, ended: None };
+        let stdin = child.stdin.take();
+        let mut life = Self { child, pid, output, _stdin: stdin, alive_us: s_us, ended: None };
         match tokio::time::timeout(spec.ready_timeout, life.until_ready(spec, port)).await {
             Ok(Ok(())) => {
                 let event = ProcessEvent { event: ProcessChange::Started, s_us, e_us: clock.now_us() };
@@ -117,7 +121,7 @@ fn command(spec: &LaunchSpec, folder: &Path, port: u16) -> Command {
     command
         .args(spec.arguments.iter().map(|argument| launch::filled(argument, folder, port)))
         .envs(spec.environment.iter().map(|(name, value)| (name, launch::filled(value, folder, port))))
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)

@@ -3,8 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr,
-    reason = "a test says what went wrong by panicking, and what it had nothing to run on by printing"
+    reason = "a test says what went wrong by panicking"
 )]
 
 mod client;

@@ -49,15 +49,10 @@ impl Registry {
             } else {
                 policy.heartbeat_interval_ms()
             };
-            let silence_ms = match agent.phase {
-                Phase::Live => expires_after_ms - rest_ms,
-                Phase::Missed => (expires_after_ms - rest_ms).max(policy.degraded_after_ms()),
-                Phase::Expired | Phase::Gone => {
-                    agent.last_seen = moved;
-                    continue;
-                }
+            agent.last_seen = match agent.phase {
+                Phase::Live | Phase::Missed => moved.max(now.minus_ms(expires_after_ms - rest_ms)),
+                Phase::Expired | Phase::Gone => moved,
             };
-            agent.last_seen = moved.max(now.minus_ms(silence_ms));
         }
         self.now = self.now.max(now);
     }

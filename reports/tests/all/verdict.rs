@@ -102,6 +102,13 @@ fn the_weightiest_finding_decides_and_all_are_told() {
             ..NOTHING
         },
         Row {
+            name: "a registry that died is dead whatever the generator did",
+            invalid: true,
+            failed: true,
+            expected: (Verdict::Fail, 1, 2),
+            ..NOTHING
+        },
+        Row {
             name: "all at once",
             invalid: true,
             failed: true,

@@ -73,6 +73,9 @@ fn many_changes_of_one_agent_are_saved_as_the_last() {
 fn a_document_is_written_again_only_when_it_changed() {
     let mut world = World::new();
     world.beat(&full("a")).unwrap();
+    let failed = world.core.take_batch(usize::MAX);
+    assert!(failed.saves[0].document_changed);
+    world.core.batch_failed(&failed);
     assert!(world.save().saves[0].document_changed);
     world.wait_us(150 * MS);
     world.core.advance(world.moment());

@@ -146,6 +146,8 @@ fn a_deregistered_incarnation_never_comes_back() {
     assert_eq!(world.beat(&full("a")).unwrap().epoch, 2);
     assert_eq!(world.result(&beat(5)), "410");
     assert_eq!(world.result(&lean("a")), "renewed");
+    assert!(world.leave("a"));
+    assert_eq!(world.result(&beat(5)), "410", "a later deregistration forgets no earlier one");
     assert_eq!(world.beat(&beat(6)).unwrap().epoch, 3);
 }
 
