@@ -20,6 +20,7 @@ test:
 peers:
     bash scenarios/peers/install
     cargo run --release -- loadtest scenarios/peers/mcp-mesh.toml
+    cargo test -p agent-sim --features agent-sim/peers --test all real_mcp_mesh
     cargo test --release --features peers --test peers
 
 # The whole gate, as CI runs it.

@@ -71,6 +71,8 @@ fn report(seed: u64, outcome: Outcome) -> (RunReport, u8) {
         seed,
         started_at: outcome.started_at,
         duration_ms: outcome.duration_ms,
+        plan_hash: outcome.plan_hash,
+        calls: outcome.calls,
         agents: AgentCounts { planned: outcome.agents, peak: outcome.agents },
         requirements,
         target: outcome.target,

@@ -87,7 +87,9 @@ pub(crate) fn interruptible<T, F>(work: impl FnOnce(watch::Receiver<bool>) -> F)
 where
     F: Future<Output = T>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread for all agents: every hand-over between threads is a wake-up, which costs more than most calls, and
+    // the registry needs the other cores.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(TROUBLE, format!("cannot start the runtime: {error}")))?;

@@ -14,6 +14,7 @@ pub(crate) fn serve(arguments: &Serve) -> Result<u8, Failure> {
         .map_err(|error| Failure::new(USAGE, error))?;
     registry::logging::init(settings.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .enable_all()
         .build()
         .map_err(|error| Failure::new(TROUBLE, format!("cannot start the runtime: {error}")))?;
@@ -27,6 +28,12 @@ pub(crate) fn serve(arguments: &Serve) -> Result<u8, Failure> {
     runtime.shutdown_background();
     served.map_err(|error| Failure::new(TROUBLE, error))?;
     Ok(0)
+}
+
+/// Half of the cores: the store's writer, the kernel's network stack and the clients need the rest, and calls are too
+/// short to gain from being handed over.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1)
 }
 
 async fn stop(with_stdin: bool) {

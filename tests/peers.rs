@@ -117,10 +117,9 @@ fn mcp_mesh_keeps_its_times_and_calls_agents() {
         ("TIME-6", "not_applicable"),
         ("TIME-7", "pass"),
         ("RACE-2", "pass"),
+        ("VIEW-2", "pass"),
         ("VIEW-3", "not_applicable"),
         ("VIEW-5", "not_applicable"),
-        ("DURABLE-1", "not_applicable"),
-        ("DURABLE-2", "not_applicable"),
     ] {
         assert_eq!(row(id)["verdict"], verdict, "{id}: {}\n{}", row(id), text(&output));
     }

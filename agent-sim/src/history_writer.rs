@@ -6,11 +6,15 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use reports::history::{Line, RunEnd, RunHeader};
 
 /// Lines that may wait to be written.
 const QUEUE_LINES: usize = 8_192;
+
+/// How long lines are gathered before they are written together.
+const GATHERING_TIME: Duration = Duration::from_millis(20);
 
 /// What became of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,18 +95,31 @@ impl Drop for HistoryWriter {
 }
 
 /// Writes until nobody can send any more. After a failure it goes on taking lines, so that they are counted.
-fn write_all(mut file: BufWriter<File>, lines: &Receiver<Box<Line>>) -> Tail {
-    let mut lost_lines = 0;
-    let mut failure = None;
-    for line in lines {
-        if failure.is_some() {
-            lost_lines += 1;
-        } else if let Err(error) = write_line(&mut file, &line) {
-            failure = Some(error.to_string());
-            lost_lines += 1;
+fn write_all(file: BufWriter<File>, lines: &Receiver<Box<Line>>) -> Tail {
+    let mut tail = Tail { file, lost_lines: 0, failure: None };
+    while let Ok(line) = lines.recv() {
+        tail.write(&line);
+        // Waking up for every line would cost more than the writing, and most of it the driver's time.
+        std::thread::sleep(GATHERING_TIME);
+        lines.try_iter().for_each(|line| tail.write(&line));
+        tail.flush();
+    }
+    tail
+}
+
+impl Tail {
+    fn write(&mut self, line: &Line) {
+        if self.failure.is_none() {
+            self.failure = write_line(&mut self.file, line).err().map(|error| error.to_string());
+        }
+        self.lost_lines += u64::from(self.failure.is_some());
+    }
+
+    fn flush(&mut self) {
+        if let Err(error) = self.file.flush() {
+            self.failure.get_or_insert(error.to_string());
         }
     }
-    Tail { file, lost_lines, failure }
 }
 
 fn write_line(file: &mut impl Write, line: &Line) -> std::io::Result<()> {

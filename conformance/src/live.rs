@@ -7,6 +7,7 @@
 //! - `stages`: quiet, story, provocation, kills, wave.
 //! - `cost`: what the registry and the harness used.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use agent_sim::process::LaunchError;
 use agent_sim::target::{Target, TargetError};
 use agent_sim::tripwire::Tripwire;
 use reports::history::{Line, RunEnd, RunHeader};
-use reports::result::{GeneratorReport, TargetReport};
+use reports::result::{CallStats, GeneratorReport, TargetReport};
 use scenarios::model::{self, TargetKind};
 use tokio::sync::watch;
 
@@ -79,8 +80,10 @@ pub struct Outcome {
     pub generator: GeneratorReport,
     /// Agents that registered.
     pub agents: u64,
-    /// Calls sent.
-    pub calls: u64,
+    /// Figures by operation.
+    pub calls: BTreeMap<String, CallStats>,
+    /// SHA-256 of the generated policies and schedules, in hex.
+    pub plan_hash: String,
     /// When it began, RFC 3339.
     pub started_at: String,
     /// How long it took, in milliseconds.
@@ -136,6 +139,10 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
     let clock = Clock::start();
     let started_at = humantime::format_rfc3339_seconds(wall_clock()).to_string();
     let selection = selection_for(&options)?;
+    if selection != options.selection {
+        let told = "the registry is only reached, not started here: what needs a kill (DURABLE) is left out";
+        options.progress.send_replace(told.to_owned());
+    }
     let mut asked = options.target.clone();
     if asked.kind == TargetKind::Reference {
         asked.policies = generate::policies(options.seed, STRETCH, WAVE_LEASE);
@@ -160,6 +167,7 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
     let meter = cost::Meter::start();
     let mut stages = Stages::new(&options, selection.clone(), Arc::clone(&recorder), target, tripwire);
     let floor = tokio::spawn(recorder::timer_floor(Arc::clone(&recorder)));
+    let plan_hash = stages.plan_hash();
     let ran = stages.run().await;
     floor.abort();
     let finished = stages.finish().await;
@@ -184,7 +192,8 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
         target: finished.target.report(recorder.calls()),
         generator: meter.report(&recorder),
         agents: finished.agents,
-        calls: recorder.calls(),
+        calls: recorder.stats(),
+        plan_hash,
         started_at,
         duration_ms: clock.now_us() / 1000,
         interrupted: *options.interrupt.borrow(),

@@ -151,17 +151,13 @@ impl Finished<'_> {
             cpu_seconds: cost.cpu_seconds,
             pss_bytes: cost.pss_bytes,
             fds: cost.fds,
-            run_queue_wait_share: self.run_queue_wait_share(),
+            run_queue_wait_share: self.costs.run_queue_wait_share(),
             lag_us: self.collector.lag(),
             timer_floor_us: self.floor.as_ref().map(|floor| floor.lateness.percentiles()).unwrap_or_default(),
             peak_in_flight: count(self.trouble.peak_in_flight),
             in_flight_limit: u64::from(self.scenario.max_in_flight),
             lost_history_lines: self.written.lost_lines,
         }
-    }
-
-    fn run_queue_wait_share(&self) -> f64 {
-        self.costs.run_queue_wait_share(self.floor.as_ref().map_or(0.0, |floor| floor.run_queue_wait_seconds))
     }
 
     fn evidence(&self) -> Evidence {
@@ -180,7 +176,7 @@ impl Finished<'_> {
             sent_outside_faults,
             planned: self.collector.totals().planned,
             own_misses: self.collector.own_misses(),
-            run_queue_wait_share: self.run_queue_wait_share(),
+            run_queue_wait_share: self.costs.run_queue_wait_share(),
             held_back: self.trouble.held_back,
             in_flight_limit: u64::from(self.scenario.max_in_flight),
             descriptor_failures: self.trouble.descriptor_failures,

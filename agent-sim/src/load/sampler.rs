@@ -153,12 +153,9 @@ impl Costs {
         self.last_second = sample.clone();
     }
 
-    /// Share of the time since the first sample that the harness's threads stood runnable without a core, those of
-    /// its control thread taken out.
-    pub(super) fn run_queue_wait_share(&self, control_wait_seconds: f64) -> f64 {
-        let waited = self.last.own.run_queue_wait_seconds
-            - self.first.own.run_queue_wait_seconds
-            - control_wait_seconds;
+    /// Share of the time since the first sample that the harness's threads stood runnable without a core.
+    pub(super) fn run_queue_wait_share(&self) -> f64 {
+        let waited = self.last.own.run_queue_wait_seconds - self.first.own.run_queue_wait_seconds;
         let seconds = micros_as_seconds(self.last.at_us.saturating_sub(self.first.at_us));
         if seconds > 0.0 { (waited / seconds).max(0.0) } else { 0.0 }
     }
@@ -221,7 +218,7 @@ mod tests {
         let used: Vec<_> = costs.phases.iter().map(|cost| (cost.cpu_seconds, cost.pss_bytes)).collect();
         assert_eq!(used, [(1.0, 30), (0.25, 25)]);
         assert_eq!((costs.target.cpu_seconds, costs.target.pss_bytes), (1.25, 30));
-        assert!((costs.run_queue_wait_share(0.1) - 0.05).abs() < 1e-9);
+        assert!((costs.run_queue_wait_share() - 0.1).abs() < 1e-9);
     }
 
     #[test]

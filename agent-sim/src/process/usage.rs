@@ -20,14 +20,22 @@ pub struct OwnUsage {
     pub fds: u64,
     /// Threads.
     pub threads: u64,
-    /// How long its threads have stood runnable without a core, all together, seconds. Never falls. What an ended
-    /// thread waited after it was last looked at is lost.
+    /// How long its threads, [`CONTROL_THREAD`] left out, have stood runnable without a core, all together, seconds.
+    /// Never falls. Waits of up to [`WAKE_UP_NS`] are left out: so long an idle core of a virtual machine takes to wake,
+    /// and a thread that wakes a thousand times a second would look starved on a host that does nothing else. What an
+    /// ended thread waited after it was last looked at is lost.
     pub run_queue_wait_seconds: f64,
 }
 
+/// The name of the thread that measures the host's own floor; it is no part of the generator.
+pub const CONTROL_THREAD: &str = "floor";
+
+/// What waking up may cost a thread without counting as starvation, nanoseconds a time.
+pub const WAKE_UP_NS: u64 = 100_000;
+
 /// What the harness itself uses now. What cannot be read is 0.
 pub fn own_usage() -> OwnUsage {
-    static WAITS: Mutex<Waits> = Mutex::new(Waits { live: BTreeMap::new(), ended_ns: 0 });
+    static WAITS: Mutex<Waits> = Mutex::new(Waits { live: BTreeMap::new(), starved_ns: 0 });
     let Ok(process) = Process::myself() else { return OwnUsage::default() };
     let live = thread_waits(&process);
     let run_queue_wait_ns = WAITS.lock().unwrap_or_else(PoisonError::into_inner).observe(live);
@@ -100,30 +108,42 @@ fn seconds(stat: &procfs::process::Stat) -> f64 {
     (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
 }
 
-fn thread_waits(process: &Process) -> BTreeMap<i32, u64> {
+fn thread_waits(process: &Process) -> BTreeMap<i32, Waited> {
     let Ok(tasks) = process.tasks() else { return BTreeMap::new() };
-    tasks.flatten().filter_map(|task| Some((task.tid, task.schedstat().ok()?.run_delay))).collect()
+    let counts = |task: &procfs::process::Task| task.stat().is_ok_and(|stat| stat.comm != CONTROL_THREAD);
+    let waited = |task: procfs::process::Task| {
+        let schedstat = task.schedstat().ok()?;
+        Some((task.tid, Waited { run_delay_ns: schedstat.run_delay, turns: schedstat.pcount }))
+    };
+    tasks.flatten().filter(counts).filter_map(waited).collect()
 }
 
-/// How long threads waited for a core: the kernel forgets a thread's figure when it ends, so the last one seen is
-/// kept here.
+/// What the kernel tells of a thread: how long it stood runnable without a core, and how often it got one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Waited {
+    run_delay_ns: u64,
+    turns: u64,
+}
+
+/// How long threads were starved: summed up look by look, so that calm seconds do not make up for starved ones.
 #[derive(Debug)]
 struct Waits {
-    live: BTreeMap<i32, u64>,
-    ended_ns: u64,
+    live: BTreeMap<i32, Waited>,
+    starved_ns: u64,
 }
 
 impl Waits {
-    /// The sum over live and ended threads, after a look at the live ones.
-    fn observe(&mut self, live: BTreeMap<i32, u64>) -> u64 {
-        for (tid, last) in &self.live {
+    /// The sum so far, after a look at the live threads.
+    fn observe(&mut self, live: BTreeMap<i32, Waited>) -> u64 {
+        for (tid, now) in &live {
             // A figure that has fallen is that of a new thread with an old number.
-            if live.get(tid).is_none_or(|now| now < last) {
-                self.ended_ns += last;
-            }
+            let last = self.live.get(tid).filter(|last| last.turns <= now.turns).copied().unwrap_or_default();
+            let turns = now.turns - last.turns;
+            let waited_ns = now.run_delay_ns.saturating_sub(last.run_delay_ns);
+            self.starved_ns += waited_ns.saturating_sub(turns * WAKE_UP_NS);
         }
         self.live = live;
-        self.ended_ns + self.live.values().sum::<u64>()
+        self.starved_ns
     }
 }
 
@@ -132,16 +152,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_waits_of_ended_threads_are_kept() {
-        let mut waits = Waits { live: BTreeMap::new(), ended_ns: 0 };
+    fn only_what_is_beyond_waking_up_counts_and_calm_does_not_make_up_for_starvation() {
+        let mut waits = Waits { live: BTreeMap::new(), starved_ns: 0 };
+        let seen =
+            |tid, run_delay_us: u64, turns| (tid, Waited { run_delay_ns: run_delay_us * 1_000, turns });
         let looks = [
-            (vec![(1, 10), (2, 5)], 15, "two threads"),
-            (vec![(1, 12)], 17, "the second ended with 5"),
-            (vec![(1, 12), (2, 1)], 18, "its number was given to a new thread"),
-            (vec![(1, 3)], 21, "the first thread's number was too, and the second ended again"),
+            (vec![seen(1, 100, 1), seen(2, 150, 1)], 50, "two threads, the second 50 us late"),
+            (vec![seen(1, 1_200, 2)], 1_050, "the first 1 ms late, the second ended"),
+            (vec![seen(1, 1_300, 100)], 1_050, "a hundred quick turns"),
+            (vec![seen(1, 400, 1)], 1_350, "its number was given to a new thread, 300 us late"),
         ];
-        for (live, sum, why) in looks {
-            assert_eq!(waits.observe(live.into_iter().collect()), sum, "{why}");
+        for (live, sum_us, why) in looks {
+            assert_eq!(waits.observe(live.into_iter().collect()), sum_us * 1_000, "{why}");
         }
     }
 

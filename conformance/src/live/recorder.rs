@@ -1,17 +1,18 @@
 //! Sends calls in bounded number and writes the history while the run goes on.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_sim::client::Client;
 use agent_sim::clock::Clock;
 use agent_sim::dialect::Call;
+use agent_sim::measure::Tally;
 use hdrhistogram::Histogram;
-use reports::history::{CallRecord, Line};
-use reports::result::Percentiles;
+use reports::history::{CallRecord, Line, Operation};
+use reports::result::{CallStats, Percentiles};
 use tokio::sync::{Semaphore, watch};
 
 /// Most calls in flight at one time.
@@ -27,7 +28,6 @@ pub(super) struct Recorder {
     pub(super) clock: Clock,
     slots: Semaphore,
     state: Mutex<State>,
-    calls: AtomicU64,
     stop: watch::Receiver<bool>,
 }
 
@@ -36,6 +36,7 @@ struct State {
     file: BufWriter<File>,
     failed: Option<std::io::Error>,
     lost_lines: u64,
+    tallies: BTreeMap<Operation, Tally>,
     lag_us: Option<Histogram<u64>>,
     floor_us: Option<Histogram<u64>>,
     /// How late the worst planned call woke, before it waited for its turn.
@@ -55,6 +56,7 @@ impl Recorder {
             file: BufWriter::new(File::create(path)?),
             failed: None,
             lost_lines: 0,
+            tallies: BTreeMap::new(),
             lag_us: Histogram::new_with_max(LONGEST_US, 3).ok(),
             floor_us: Histogram::new_with_max(LONGEST_US, 3).ok(),
             worst_wake_us: 0,
@@ -62,7 +64,7 @@ impl Recorder {
             in_flight: 0,
         };
         let slots = Semaphore::new(IN_FLIGHT);
-        Ok(Self { client, clock, slots, state: Mutex::new(state), calls: AtomicU64::new(0), stop })
+        Ok(Self { client, clock, slots, state: Mutex::new(state), stop })
     }
 
     /// Waits for the planned instant, sends, records. `None` once the run is to end.
@@ -94,7 +96,7 @@ impl Recorder {
         self.began();
         let record = self.client.call(call, Some(planned_us)).await.record;
         drop(slot);
-        self.ended(record.s_us.saturating_sub(due_us));
+        self.ended(&record, record.s_us.saturating_sub(due_us));
         self.write(&Line::Call(record.clone()));
         Some(record)
     }
@@ -144,8 +146,15 @@ impl Recorder {
         self.state().lost_lines
     }
 
+    /// Calls that ended.
     pub(super) fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+        self.state().tallies.values().map(|tally| tally.count).sum()
+    }
+
+    /// Figures by operation.
+    pub(super) fn stats(&self) -> BTreeMap<String, CallStats> {
+        let state = self.state();
+        state.tallies.iter().map(|(operation, tally)| (operation.name().to_owned(), tally.stats())).collect()
     }
 
     pub(super) fn peak_in_flight(&self) -> u64 {
@@ -167,14 +176,17 @@ impl Recorder {
     }
 
     fn began(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state();
         state.in_flight += 1;
         state.peak_in_flight = state.peak_in_flight.max(state.in_flight);
     }
 
-    fn ended(&self, lag_us: u64) {
+    fn ended(&self, record: &CallRecord, lag_us: u64) {
         let mut state = self.state();
+        let tally = state.tallies.entry(record.op).or_default();
+        tally.planned += 1;
+        tally.sent += 1;
+        tally.record(record);
         state.in_flight -= 1;
         if let Some(histogram) = &mut state.lag_us {
             histogram.saturating_record(lag_us);

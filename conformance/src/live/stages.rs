@@ -6,6 +6,7 @@ use std::sync::Arc;
 use agent_sim::target::Target;
 use agent_sim::tripwire::Tripwire;
 use reports::history::{Line, Policy};
+use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
 use super::actor::Actor;
@@ -71,6 +72,15 @@ impl Stages {
             next_number: 0,
             invalid: Vec::new(),
         }
+    }
+
+    /// SHA-256 of what each agent does when, and by which timeouts, in hex.
+    pub(super) fn plan_hash(&self) -> String {
+        let stories =
+            generate::stories(self.seed, self.pace.agents as usize, &self.target.dialect.abilities());
+        let kills = generate::kill_instants(self.seed, 1, u64::MAX);
+        let plan = format!("{:?}", (&self.target.policies, stories, kills));
+        Sha256::digest(plan).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Runs what the selection needs.
