@@ -21,12 +21,12 @@ use program::{code, report, run, text};
 
 const MCP_MESH: &str = "target/peers/node_modules/@mcpmesh/cli-linux-x64/bin/mcp-mesh-registry";
 
-/// T = 2 s, checked every second, so that W = 1 s; nothing is purged within an hour.
+/// T = 4 s, checked every second, so that W = 1 s; nothing is purged within an hour.
 const MCP_MESH_POLICIES: &str = r#"
 transition_bound = "1s"
 [policies.default]
-heartbeat_interval = "500ms"
-expires_after = "2s"
+heartbeat_interval = "1s"
+expires_after = "4s"
 "#;
 
 /// A running mcp-mesh registry, killed when dropped.
@@ -44,7 +44,7 @@ impl McpMesh {
             .env("HOST", "127.0.0.1")
             .env("PORT", port.to_string())
             .env("DATABASE_URL", folder.join("mesh.db"))
-            .env("DEFAULT_TIMEOUT_THRESHOLD", "2")
+            .env("DEFAULT_TIMEOUT_THRESHOLD", "4")
             .env("HEALTH_CHECK_INTERVAL", "1")
             .current_dir(folder)
             .stdout(Stdio::null())
@@ -67,11 +67,22 @@ impl Drop for McpMesh {
     }
 }
 
+/// Whether the run decided what it could, on a host that was not so busy that the peer's own ticker came late: then its
+/// lateness would be true and say nothing of it on a host of its own.
+fn settled(out: &Path) -> bool {
+    let report = report(out);
+    let rows = report["requirements"].as_array().unwrap();
+    let is = |id: &str, verdict: &str| rows.iter().any(|row| row["id"] == id && row["verdict"] == verdict);
+    let undecided = rows.iter().any(|row| row["verdict"] == "undecided");
+    let starved = report["generator"]["run_queue_wait_share"].as_f64().unwrap() > 0.05;
+    !undecided && !(is("TIME-4", "fail") && starved)
+}
+
 /// Repeats a run that the machine was too busy for; INVALID is no answer.
-fn judged(arguments: &[&str], settled: impl Fn(i32) -> bool) -> std::process::Output {
+fn judged(arguments: &[&str], is_settled: impl Fn(i32) -> bool) -> std::process::Output {
     for _ in 0..2 {
         let output = run(arguments);
-        if settled(code(&output)) {
+        if is_settled(code(&output)) {
             return output;
         }
     }
@@ -97,10 +108,7 @@ fn mcp_mesh_keeps_its_times_and_calls_agents() {
         "--out",
         out.to_str().unwrap(),
     ];
-    let undecided = |out: &Path| {
-        report(out)["requirements"].as_array().unwrap().iter().any(|row| row["verdict"] == "undecided")
-    };
-    let output = judged(&arguments, |_| !undecided(&out));
+    let output = judged(&arguments, |_| settled(&out));
     assert_eq!(code(&output), 2, "{}", text(&output));
     let report = report(&out);
     let row = |id: &str| {
@@ -133,7 +141,7 @@ fn the_mcp_mesh_scenario_passes_under_load() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let arguments = ["loadtest", "scenarios/peers/mcp-mesh.toml", "--out", out.to_str().unwrap()];
-    let output = judged(&arguments, |code| code != 3);
+    let output = judged(&arguments, |_| settled(&out) && report(&out)["verdict"] != "invalid");
     assert_eq!(code(&output), 0, "{}", text(&output));
     let report = report(&out);
     assert_eq!(report["target"]["dialect"], "mcp-mesh");
