@@ -45,10 +45,18 @@ pub struct WallTime(pub u64);
 impl WallTime {
     /// As RFC 3339 with whole seconds, in UTC.
     pub fn to_rfc3339(self) -> String {
+        humantime::format_rfc3339_seconds(self.to_system_time()).to_string()
+    }
+
+    /// As RFC 3339 with milliseconds, in UTC.
+    pub fn to_rfc3339_ms(self) -> String {
+        humantime::format_rfc3339_millis(self.to_system_time()).to_string()
+    }
+
+    fn to_system_time(self) -> std::time::SystemTime {
         // humantime refuses to format beyond the year 9999.
-        const LAST_SECOND: u64 = 253_402_300_799;
-        let seconds = std::time::Duration::from_secs((self.0 / 1_000).min(LAST_SECOND));
-        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + seconds).to_string()
+        const LAST_MS: u64 = 253_402_300_799_999;
+        std::time::UNIX_EPOCH + std::time::Duration::from_millis(self.0.min(LAST_MS))
     }
 }
 
