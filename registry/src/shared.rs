@@ -1,6 +1,6 @@
 //! The core behind its lock, and waiting until the store has a change.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use registry_core::Registry;
@@ -20,6 +20,8 @@ const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Shared {
     core: Mutex<Registry>,
     clock: Clock,
+    /// Names the history of revisions.
+    pub(crate) store_id: Arc<str>,
     /// Woken when there is something to save.
     pub(crate) unsaved: Notify,
     /// Woken when the server stops: the writer then saves what is left and ends.
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) revision: watch::Sender<Revision>,
     /// A permit for each call that may wait.
     pub(crate) waiters: Semaphore,
+    /// The permit of the one search that may be under way.
+    pub(crate) searches: Semaphore,
     pub(crate) encoded: Encoded,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) metrics: Metrics,
@@ -53,9 +57,11 @@ pub(crate) struct StoreUnavailable;
 impl Shared {
     pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, most_waiters: usize) -> Self {
         Self {
+            store_id: Arc::clone(&core.setup().store_id),
             draining: watch::Sender::new(false),
             revision: watch::Sender::new(core.revision()),
             waiters: Semaphore::new(most_waiters),
+            searches: Semaphore::new(1),
             encoded: Encoded::default(),
             core: Mutex::new(core),
             clock,

@@ -38,16 +38,7 @@ impl Registry {
             Some(name) => self.sides_of(filter, |other| other.as_str() == name),
             None => self.sides_of(filter, |_| true),
         };
-        let mut entries: Vec<_> = sides
-            .iter()
-            .filter_map(|(name, sides)| {
-                let best = sides.iter().filter_map(|side| best_rank(filter, name, *side)).min();
-                Some((best, entry(filter, name, sides)?))
-            })
-            .collect();
-        // Stable: equals stay in the order of their names.
-        entries.sort_by_key(|(best, _)| *best);
-        entries.into_iter().map(|(_, entry)| entry).collect()
+        entries(filter, &sides)
     }
 
     /// The entries of some capabilities, as far as they pass a filter.
@@ -89,6 +80,23 @@ impl Registry {
 
 fn side<'a>(agent_id: &'a AgentId, offer: &'a crate::wiring::Offer) -> Side<'a> {
     (agent_id, &offer.document, offer.status)
+}
+
+/// The entries of what these sides offer: by name, or best first when something is searched for.
+pub(crate) fn entries(
+    filter: &CapabilityFilter,
+    sides: &BTreeMap<&CapabilityName, Vec<Side<'_>>>,
+) -> Vec<Arc<str>> {
+    let mut entries: Vec<_> = sides
+        .iter()
+        .filter_map(|(name, sides)| {
+            let best = sides.iter().filter_map(|side| best_rank(filter, name, *side)).min();
+            Some((best, entry(filter, name, sides)?))
+        })
+        .collect();
+    // Stable: equals stay in the order of their names.
+    entries.sort_by_key(|(best, _)| *best);
+    entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
 /// The names of what a document offers, each once.

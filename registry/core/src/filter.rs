@@ -82,11 +82,15 @@ impl AgentFilter {
 
     /// Whether an agent is asked for that has this document and status.
     pub(crate) fn admits(&self, agent_id: &AgentId, document: &Document, status: Status) -> bool {
+        self.frame_fits(document, status) && (self.query.is_none() || self.rank(agent_id, document).is_some())
+    }
+
+    /// Whether everything fits but, perhaps, the query.
+    pub(crate) fn frame_fits(&self, document: &Document, status: Status) -> bool {
         status_fits(&self.statuses, status)
             && self.agent_type.as_ref().is_none_or(|wanted| wanted == document.agent_type.as_str())
             && self.capabilities_fit(&document.capabilities)
             && self.labels.iter().all(|test| test.holds(&document.labels))
-            && (self.query.is_none() || self.rank(agent_id, document).is_some())
     }
 
     /// How well the query finds an agent; `None` when it does not, or when there is no query.
@@ -112,6 +116,11 @@ impl CapabilityFilter {
     pub(crate) fn name_fits(&self, name: &str) -> bool {
         self.name.as_ref().is_none_or(|wanted| wanted == name)
             && self.prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
+    }
+
+    /// Whether providers with this status are asked for.
+    pub(crate) fn status_fits(&self, status: Status) -> bool {
+        status_fits(&self.statuses, status)
     }
 
     /// Whether a provider with this status is asked for with this capability.

@@ -70,6 +70,18 @@ pub struct Page {
 }
 
 impl Page {
+    /// A part of a whole list.
+    pub(crate) fn cut(
+        revision: Revision,
+        question: u64,
+        entries: Arc<[Arc<str>]>,
+        range: Range<usize>,
+    ) -> Self {
+        let cursor = Cursor { revision, question, offset: range.end };
+        let next_cursor = (range.end < entries.len()).then(|| cursor.to_text());
+        Self { revision, next_cursor, entries, range }
+    }
+
     /// Its entries, each as JSON.
     pub fn entries(&self) -> &[Arc<str>] {
         self.entries.get(self.range.clone()).unwrap_or_default()
@@ -94,7 +106,7 @@ impl Registry {
         Ok(format!("\"{store_id}-{}-{question:016x}-{offset}-{}\"", revision.0, page.limit))
     }
 
-    /// A page of a list.
+    /// A page of a list. (A search is better made by [`Registry::candidates`], which holds nobody up.)
     pub fn list(&mut self, moment: Moment, view: &View, page: &PageRequest) -> Result<Page, CursorFault> {
         self.advance(moment);
         let question = self.question(view);
@@ -115,8 +127,7 @@ impl Registry {
             let snapshot = Snapshot { revision, question, taken: self.now, entries: Arc::clone(&entries) };
             self.snapshots.keep(snapshot, end < entries.len());
         }
-        let next_cursor = (end < entries.len()).then(|| Cursor { revision, question, offset: end }.to_text());
-        Ok(Page { revision, next_cursor, range: offset.min(end)..end, entries })
+        Ok(Page::cut(revision, question, entries, offset.min(end)..end))
     }
 
     fn entries(&mut self, view: &View) -> Arc<[Arc<str>]> {
@@ -140,7 +151,7 @@ impl Registry {
         ids.into_iter().filter_map(|(_, id)| views::entry(&id, self.agents.get_mut(&id)?)).collect()
     }
 
-    fn question(&self, view: &View) -> u64 {
+    pub(crate) fn question(&self, view: &View) -> u64 {
         // Not secret: it only keeps the cursors of different questions and stores apart.
         let mut hasher = DefaultHasher::new();
         (view, &self.setup.store_id).hash(&mut hasher);

@@ -45,18 +45,18 @@ pub struct WallTime(pub u64);
 impl WallTime {
     /// As RFC 3339 with whole seconds, in UTC.
     pub fn to_rfc3339(self) -> String {
-        humantime::format_rfc3339_seconds(self.to_system_time()).to_string()
+        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + self.since_1970()).to_string()
     }
 
     /// As RFC 3339 with milliseconds, in UTC.
     pub fn to_rfc3339_ms(self) -> String {
-        humantime::format_rfc3339_millis(self.to_system_time()).to_string()
+        humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + self.since_1970()).to_string()
     }
 
-    fn to_system_time(self) -> std::time::SystemTime {
+    fn since_1970(self) -> std::time::Duration {
         // humantime refuses to format beyond the year 9999.
         const LAST_MS: u64 = 253_402_300_799_999;
-        std::time::UNIX_EPOCH + std::time::Duration::from_millis(self.0.min(LAST_MS))
+        std::time::Duration::from_millis(self.0.min(LAST_MS))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use registry_core::Registry;
+use registry_core::candidates::{Candidates, Found};
 use registry_core::changes::{Delta, Resync};
 use registry_core::listing::{Cursor, CursorFault, Page, PageRequest, View};
 use registry_core::time::{Moment, Revision};
@@ -88,21 +89,23 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let mut wait = Wait::new(shared, request.wait);
     match &request.part {
-        Part::Page(page) => loop {
-            match shared.with_core(|core, moment| find_page(core, moment, headers, view, page, request))? {
-                FoundPage::New { tag, page, store_id } => {
-                    let text = || page_text(&page, &store_id, member);
-                    let bytes = bytes_of(page.entries());
-                    let (answer, coding) =
-                        encoding::answer(shared, &request.accepted, &tag, bytes, text).await;
-                    return Ok(conditional::tagged(answer, &coding.tag(&tag)));
+        Part::Page(asked) => loop {
+            let found =
+                shared.with_core(|core, moment| find_page(core, moment, headers, view, asked, request))?;
+            let (tag, page) = match found {
+                FoundPage::New { tag, page } => (tag, page),
+                FoundPage::ToBeSearched { tag, candidates } => {
+                    let found = search(shared, candidates).await?;
+                    (tag, shared.with_core(|core, moment| core.list_found(moment, found, asked)))
                 }
                 FoundPage::Known { tag, revision } => {
-                    if !wait.change_after(revision).await? {
-                        return Ok(encoding::varied(conditional::not_modified(&tag)));
+                    if wait.change_after(revision).await? {
+                        continue;
                     }
+                    return Ok(encoding::varied(conditional::not_modified(&tag)));
                 }
-            }
+            };
+            return Ok(page_answer(shared, request, &tag, &page, member).await);
         },
         Part::Since { store_id, since } => {
             let mut seen = None;
@@ -127,7 +130,10 @@ enum FoundPage {
     New {
         tag: String,
         page: Page,
-        store_id: Arc<str>,
+    },
+    ToBeSearched {
+        tag: String,
+        candidates: Candidates,
     },
 }
 
@@ -144,8 +150,31 @@ fn find_page(
     if let Some(known) = variants.find(|variant| conditional::is_known(headers, variant)) {
         return Ok(FoundPage::Known { tag: known, revision: core.revision() });
     }
-    let page = core.list(moment, view, page)?;
-    Ok(FoundPage::New { tag, page, store_id: Arc::clone(&core.setup().store_id) })
+    if let Some(candidates) = core.candidates(moment, view, page) {
+        return Ok(FoundPage::ToBeSearched { tag, candidates });
+    }
+    Ok(FoundPage::New { tag, page: core.list(moment, view, page)? })
+}
+
+/// One search at a time, in a thread of its own: the others are for heartbeats.
+async fn search(shared: &Shared, candidates: Candidates) -> Result<Found, Problem> {
+    // The semaphore is never closed.
+    let _permit = shared.searches.acquire().await.ok();
+    let searching = tokio::task::spawn_blocking(|| candidates.search());
+    searching.await.map_err(|error| Problem::internal(&error))
+}
+
+async fn page_answer(
+    shared: &Shared,
+    request: &ListRequest,
+    tag: &str,
+    page: &Page,
+    member: &str,
+) -> Response {
+    let bytes = bytes_of(page.entries());
+    let text = || page_text(page, &shared.store_id, member);
+    let (answer, coding) = encoding::answer(shared, &request.accepted, tag, bytes, text).await;
+    conditional::tagged(answer, &coding.tag(tag))
 }
 
 /// `seen` is a revision at which there was no difference yet.

@@ -20,6 +20,12 @@ type List = BTreeMap<String, Value>;
 impl World {
     fn whole(&mut self, view: &View) -> List {
         let page = PageRequest { limit: 10_000, cursor: None };
+        let found = self.core.candidates(self.moment(), view, &page).map(|candidates| candidates.search());
+        let listed = self.core.list(self.moment(), view, &page).unwrap();
+        if let Some(found) = found {
+            let found = self.core.list_found(self.moment(), found, &page);
+            assert_eq!(found.entries(), listed.entries(), "searched in two steps or in one");
+        }
         keyed(self.core.list(self.moment(), view, &page).unwrap().entries())
     }
 
