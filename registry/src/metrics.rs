@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     pub(crate) commit_seconds: Histogram,
     pub(crate) pauses: IntCounter,
     pub(crate) connections: IntGauge,
+    pub(crate) waiters: IntGauge,
+    pub(crate) encodings: IntCounterVec,
     agents: IntGaugeVec,
     revision: IntGauge,
     unsaved: IntGauge,
@@ -61,6 +63,12 @@ impl Metrics {
                 "Pauses of the process that leases were moved by.",
             )?,
             connections: IntGauge::new("registry_connections", "Open connections.")?,
+            waiters: IntGauge::new("registry_waiters", "Calls that wait for a change.")?,
+            encodings: counters(
+                "registry_encodings_total",
+                "Answers that were compressed, by coding. Those served again are not counted.",
+                &["coding"],
+            )?,
             agents: IntGaugeVec::new(Opts::new("registry_agents", "Agents by status."), &["status"])?,
             revision: IntGauge::new("registry_revision", "The number of the last visible change.")?,
             unsaved: IntGauge::new("registry_unsaved_agents", "Agents with changes that the store lacks.")?,
@@ -82,6 +90,8 @@ impl Metrics {
         registry.register(Box::new(self.commit_seconds.clone()))?;
         registry.register(Box::new(self.pauses.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
+        registry.register(Box::new(self.waiters.clone()))?;
+        registry.register(Box::new(self.encodings.clone()))?;
         registry.register(Box::new(self.agents.clone()))?;
         registry.register(Box::new(self.revision.clone()))?;
         registry.register(Box::new(self.unsaved.clone()))?;

@@ -108,7 +108,10 @@ impl Opened {
         // Leases run from here, when the registry can be reached, not from when it began to read.
         let clock = Clock::start();
         let core = Registry::restore(setup, opened.saved, clock.read().moment);
-        Ok(Self { shared: Arc::new(Shared::new(core, clock, metrics)), store: opened.store })
+        // Each waiter holds a connection: half of them stay for heartbeats.
+        let most_waiters = (settings.max_connections / 2).max(1);
+        let shared = Arc::new(Shared::new(core, clock, metrics, most_waiters));
+        Ok(Self { shared, store: opened.store })
     }
 
     async fn serve(
@@ -123,6 +126,7 @@ impl Opened {
 
         let connections = accept(&shared, settings.max_connections, listener, shutdown).await;
         tracing::info!("stopping");
+        shared.draining.send_replace(true);
         if tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await.is_err() {
             tracing::warn!("some requests were not finished in time");
         }

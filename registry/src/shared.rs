@@ -1,14 +1,15 @@
 //! The core behind its lock, and waiting until the store has a change.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use registry_core::Registry;
 use registry_core::saving::Ticket;
-use registry_core::time::Moment;
-use tokio::sync::{Notify, watch};
+use registry_core::time::{Moment, Revision};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Clock;
+use crate::http::encoding::Encoded;
 use crate::metrics::Metrics;
 
 /// How long an answer waits for the store. A store that hangs is a store that fails.
@@ -19,10 +20,21 @@ const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Shared {
     core: Mutex<Registry>,
     clock: Clock,
+    /// Names the history of revisions.
+    pub(crate) store_id: Arc<str>,
     /// Woken when there is something to save.
     pub(crate) unsaved: Notify,
     /// Woken when the server stops: the writer then saves what is left and ends.
     pub(crate) stopping: watch::Sender<bool>,
+    /// Set when the server begins to stop: those who wait are answered at once.
+    pub(crate) draining: watch::Sender<bool>,
+    /// The number of the last visible change, for those who wait for the next.
+    pub(crate) revision: watch::Sender<Revision>,
+    /// A permit for each call that may wait.
+    pub(crate) waiters: Semaphore,
+    /// The permit of the one search that may be under way.
+    pub(crate) searches: Semaphore,
+    pub(crate) encoded: Encoded,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) metrics: Metrics,
 }
@@ -43,8 +55,14 @@ pub(crate) struct Progress {
 pub(crate) struct StoreUnavailable;
 
 impl Shared {
-    pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics) -> Self {
+    pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, most_waiters: usize) -> Self {
         Self {
+            store_id: Arc::clone(&core.setup().store_id),
+            draining: watch::Sender::new(false),
+            revision: watch::Sender::new(core.revision()),
+            waiters: Semaphore::new(most_waiters),
+            searches: Semaphore::new(1),
+            encoded: Encoded::default(),
             core: Mutex::new(core),
             clock,
             unsaved: Notify::new(),
@@ -67,11 +85,17 @@ impl Shared {
         }
         let result = call(&mut core, reading.moment);
         let has_unsaved = core.has_unsaved();
+        let revision = core.revision();
         self.clock.worked();
         drop(core);
         if has_unsaved {
             self.unsaved.notify_one();
         }
+        self.revision.send_if_modified(|shown| {
+            let is_later = revision > *shown;
+            *shown = revision.max(*shown);
+            is_later
+        });
         result
     }
 

@@ -112,7 +112,7 @@ pub struct Capability {
 }
 
 /// A SemVer requirement together with the text that declared it, which views show again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Requirement {
     text: Arc<str>,
     parsed: VersionReq,
@@ -217,6 +217,26 @@ pub struct Document {
 }
 
 impl Document {
+    /// How much memory it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        const OVERHEAD: usize = 64;
+        let tags = |tags: &[String]| tags.iter().map(|tag| tag.len() + OVERHEAD).sum::<usize>();
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let offers = self.capabilities.iter().map(|offer| {
+            offer.name.as_str().len() + tags(&offer.tags) + text(&offer.description) + 2 * OVERHEAD
+        });
+        let needs = self.dependencies.iter().map(|needed| {
+            needed.capability.as_str().len()
+                + tags(&needed.tags)
+                + needed.version.as_str().len()
+                + 4 * OVERHEAD
+        });
+        let labels = self.labels.iter().map(|(key, value)| key.as_str().len() + value.len() + OVERHEAD);
+        let metadata = self.metadata.as_ref().map_or(0, |metadata| metadata.as_json().len());
+        let endpoint = self.endpoint.as_ref().map_or(0, |endpoint| endpoint.len());
+        4 * OVERHEAD + endpoint + metadata + offers.chain(needs).chain(labels).sum::<usize>()
+    }
+
     /// Whether it says the same as another one: no metadata and `{}` are the same.
     pub fn says_the_same_as(&self, other: &Self) -> bool {
         let bare = |metadata: &Option<Metadata>| metadata.as_ref().is_none_or(|m| m.as_json() == "{}");

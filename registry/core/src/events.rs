@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 
 use crate::agent::Status;
 use crate::document::AgentId;
-use crate::time::{Revision, WallTime};
+use crate::registry::Registry;
+use crate::time::{Moment, Revision, WallTime};
 
-/// The most events that are kept, in memory until the store has them and in the store.
+/// The most events that are kept, in memory and in the store.
 pub const KEPT: usize = 100_000;
+/// How long events are kept, in milliseconds of the wall clock: 7 days.
+pub const KEPT_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// What an event tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Reported, Self::MissedHeartbeat, Self::Heartbeat, Self::Restart];
+
     /// As events show it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,7 +88,7 @@ impl Cause {
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Grows by one with every event.
+    /// Grows with every event, by one except after the registry ended without being stopped.
     pub number: u64,
     /// The revision that it made; two events of one heartbeat share it.
     pub revision: Revision,
@@ -102,17 +108,59 @@ pub struct Event {
     pub cause: Option<Cause>,
 }
 
-/// Events that the store does not have yet. Bounded: beyond [`KEPT`] the oldest are dropped, as the store would.
+/// Which events are asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventFilter {
+    /// Those with a higher number.
+    pub after: u64,
+    /// Those about this agent.
+    pub agent_id: Option<String>,
+    /// Those of this kind.
+    pub kind: Option<Kind>,
+}
+
+/// A part of what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// The first of those that were asked for, in order.
+    pub events: Vec<Event>,
+    /// The lowest number that is still kept; `None` when nothing is.
+    pub oldest: Option<u64>,
+}
+
+impl Registry {
+    /// `GET /events`: the first `limit` of the events that pass.
+    pub fn events(&mut self, moment: Moment, filter: &EventFilter, limit: usize) -> EventPage {
+        self.advance(moment);
+        let kept = &self.events.kept;
+        let passes = |event: &&Event| {
+            filter.kind.is_none_or(|kind| kind == event.kind)
+                && filter.agent_id.as_ref().is_none_or(|wanted| wanted == event.agent_id.as_str())
+        };
+        let after = self.events.after(filter.after);
+        EventPage {
+            events: after.filter(passes).take(limit).cloned().collect(),
+            oldest: kept.front().map(|event| event.number),
+        }
+    }
+}
+
+/// What happened, as much of it as is kept. Bounded by [`KEPT`] and [`KEPT_MS`]: beyond them the oldest are dropped, as
+/// the store does.
 #[derive(Debug)]
-pub(crate) struct Pending {
-    events: VecDeque<Event>,
+pub(crate) struct History {
+    kept: VecDeque<Event>,
     next_number: u64,
+    /// The store has every event up to this number.
+    saved_through: u64,
     counts: [u64; Kind::ALL.len()],
 }
 
-impl Pending {
-    pub(crate) fn new(next_number: u64) -> Self {
-        Self { events: VecDeque::new(), next_number, counts: [0; Kind::ALL.len()] }
+impl History {
+    /// `kept` is what the store has, in order.
+    pub(crate) fn new(next_number: u64, kept: Vec<Event>) -> Self {
+        let saved_through = next_number.saturating_sub(1);
+        Self { kept: kept.into(), next_number, saved_through, counts: [0; Kind::ALL.len()] }
     }
 
     /// Numbers the event and keeps it.
@@ -120,28 +168,38 @@ impl Pending {
         event.number = self.next_number;
         self.next_number += 1;
         self.counts[event.kind as usize] += 1;
-        if self.events.len() >= KEPT {
-            self.events.pop_front();
+        let oldest_kept_at = event.at.0.saturating_sub(KEPT_MS);
+        self.kept.push_back(event);
+        let has_too_many = |kept: &VecDeque<Event>| {
+            kept.len() > KEPT || kept.front().is_some_and(|oldest| oldest.at.0 < oldest_kept_at)
+        };
+        while has_too_many(&self.kept) {
+            self.kept.pop_front();
         }
-        self.events.push_back(event);
     }
 
+    /// The first events that the store does not have.
     pub(crate) fn first(&self, most: usize) -> Vec<Event> {
-        self.events.iter().take(most).cloned().collect()
+        self.after(self.saved_through).take(most).cloned().collect()
     }
 
-    pub(crate) fn forget_through(&mut self, number: u64) {
-        while self.events.front().is_some_and(|event| event.number <= number) {
-            self.events.pop_front();
-        }
+    /// The store has every event up to this one.
+    pub(crate) fn saved_through(&mut self, number: u64) {
+        self.saved_through = self.saved_through.max(number);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty()
+    /// Whether the store has every event.
+    pub(crate) fn is_saved(&self) -> bool {
+        self.kept.back().is_none_or(|last| last.number <= self.saved_through)
     }
 
     /// How many of each kind there have been since the start.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (Kind, u64)> {
         Kind::ALL.into_iter().zip(self.counts)
+    }
+
+    fn after(&self, number: u64) -> impl Iterator<Item = &Event> {
+        let first = self.kept.partition_point(|event| event.number <= number);
+        self.kept.range(first..)
     }
 }

@@ -9,21 +9,31 @@
 //! - [`timers`]: what silence does, and what a pause of the process does not
 //! - [`heartbeat`]: register, renew, update, deregister: the table of section 4.1
 //! - [`wiring`]: who provides what, and which providers a dependency gets
+//! - [`filter`]: what a list is asked for
+//! - [`search`]: `q`, which forgives typing errors and puts the best first
+//! - [`candidates`]: searches in two steps, the long one without the registry
 //! - [`listing`]: lists, pages of one revision, entity tags
+//! - `capabilities`: the entries of `GET /capabilities`
 //! - `snapshots`: the lists that cursors point into, bounded
+//! - [`changes`]: what changed since a revision
 //! - [`views`]: single entries, health, counts
 //! - [`events`]: what happened, in order
 //! - [`saving`]: what the store must write, and how a registry comes back from it
 
 pub mod agent;
+pub mod candidates;
+mod capabilities;
+pub mod changes;
 pub mod document;
 pub mod events;
+pub mod filter;
 pub mod heartbeat;
 pub mod intake;
 pub mod listing;
 pub mod policy;
 pub mod registry;
 pub mod saving;
+pub mod search;
 mod snapshots;
 pub mod time;
 pub mod timers;

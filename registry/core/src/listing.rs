@@ -3,57 +3,19 @@
 //! A list is taken as a snapshot: the serialised entries, shared with the agents. The pages of one cursor chain are
 //! cut from one snapshot, and askers of the same question at the same revision share it.
 
-use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use crate::agent::Status;
+use crate::agent::{Agent, Status};
 use crate::document::AgentId;
 use crate::registry::Registry;
+use crate::search::Rank;
 use crate::snapshots::Snapshot;
 use crate::time::{Moment, Revision};
 use crate::views;
 
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum View {
-    /// `GET /agents`.
-    Agents(AgentFilter),
-    /// `GET /capabilities`.
-    Capabilities {
-        /// Only this one.
-        name: Option<String>,
-    },
-}
-
-/// The filters of `GET /agents`, all of which must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct AgentFilter {
-    /// The agent's type.
-    pub agent_type: Option<String>,
-    /// One of these; none given means healthy and degraded.
-    pub statuses: BTreeSet<Status>,
-    /// The name of a capability that it offers.
-    pub capability: Option<String>,
-    /// Tests of its labels.
-    pub labels: BTreeSet<LabelTest>,
-}
-
-/// A test of one label.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LabelTest {
-    /// `k=v`.
-    Is(String, String),
-    /// `k!=v`: agents without the label pass.
-    IsNot(String, String),
-    /// `k`.
-    Has(String),
-    /// `!k`.
-    Lacks(String),
-}
+pub use crate::filter::{AgentFilter, CapabilityFilter, LabelTest, View};
 
 /// Which part of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +70,18 @@ pub struct Page {
 }
 
 impl Page {
+    /// A part of a whole list.
+    pub(crate) fn cut(
+        revision: Revision,
+        question: u64,
+        entries: Arc<[Arc<str>]>,
+        range: Range<usize>,
+    ) -> Self {
+        let cursor = Cursor { revision, question, offset: range.end };
+        let next_cursor = (range.end < entries.len()).then(|| cursor.to_text());
+        Self { revision, next_cursor, entries, range }
+    }
+
     /// Its entries, each as JSON.
     pub fn entries(&self) -> &[Arc<str>] {
         self.entries.get(self.range.clone()).unwrap_or_default()
@@ -132,7 +106,7 @@ impl Registry {
         Ok(format!("\"{store_id}-{}-{question:016x}-{offset}-{}\"", revision.0, page.limit))
     }
 
-    /// A page of a list.
+    /// A page of a list. (A search is better made by [`Registry::candidates`], which holds nobody up.)
     pub fn list(&mut self, moment: Moment, view: &View, page: &PageRequest) -> Result<Page, CursorFault> {
         self.advance(moment);
         let question = self.question(view);
@@ -153,65 +127,31 @@ impl Registry {
             let snapshot = Snapshot { revision, question, taken: self.now, entries: Arc::clone(&entries) };
             self.snapshots.keep(snapshot, end < entries.len());
         }
-        let next_cursor = (end < entries.len()).then(|| Cursor { revision, question, offset: end }.to_text());
-        Ok(Page { revision, next_cursor, range: offset.min(end)..end, entries })
+        Ok(Page::cut(revision, question, entries, offset.min(end)..end))
     }
 
     fn entries(&mut self, view: &View) -> Arc<[Arc<str>]> {
         match view {
             View::Agents(filter) => self.matching(filter).into(),
-            View::Capabilities { name } => self.capability_entries(name.as_deref()).into(),
+            View::Capabilities(filter) => self.capability_entries(filter).into(),
         }
     }
 
     fn matching(&mut self, filter: &AgentFilter) -> Vec<Arc<str>> {
-        let offered_live = |name: &str| -> Vec<AgentId> {
-            self.index.providers(name).map(|(agent_id, _)| agent_id.clone()).collect()
-        };
-        match &filter.capability {
+        let mut ids: Vec<_> = match &filter.capability {
             // The index knows the live ones only.
             Some(name) if !filter.statuses.contains(&Status::Expired) => {
-                let ids = offered_live(name);
-                let entries = ids.iter().filter_map(|id| {
-                    Some((id, self.agents.get_mut(id)?)).and_then(|(id, agent)| {
-                        filter.matches(agent).then(|| views::entry(id, agent)).flatten()
-                    })
-                });
-                entries.collect()
+                let offering = self.index.providers(name).filter_map(|(id, _)| self.agents.get_key_value(id));
+                ranked(filter, offering).collect()
             }
-            _ => {
-                let agents = self.agents.iter_mut().filter(|(_, agent)| filter.matches(agent));
-                agents.filter_map(|(id, agent)| views::entry(id, agent)).collect()
-            }
-        }
+            _ => ranked(filter, self.agents.iter()).collect(),
+        };
+        // Stable: equals stay in the order of their ids.
+        ids.sort_by_key(|(rank, _)| *rank);
+        ids.into_iter().filter_map(|(_, id)| views::entry(&id, self.agents.get_mut(&id)?)).collect()
     }
 
-    fn capability_entries(&self, name: Option<&str>) -> Vec<Arc<str>> {
-        let names = self.index.provided().filter(|other| name.is_none_or(|name| name == other.as_str()));
-        names.filter_map(|name| self.capability_entry(name.as_str())).collect()
-    }
-
-    fn capability_entry(&self, name: &str) -> Option<Arc<str>> {
-        let mut versions = BTreeSet::new();
-        let mut providers = Vec::new();
-        for (agent_id, offer) in self.index.providers(name) {
-            let document = &offer.document;
-            for capability in document.capabilities.iter().filter(|other| other.name.as_str() == name) {
-                versions.insert(&capability.version);
-                providers.push(CapabilityProvider {
-                    agent_id,
-                    endpoint: document.endpoint.as_deref(),
-                    version: &capability.version,
-                    tags: &capability.tags,
-                    status: offer.status,
-                });
-            }
-        }
-        let versions: Vec<_> = versions.into_iter().collect();
-        serde_json::to_string(&CapabilityEntry { name, versions, providers }).ok().map(Into::into)
-    }
-
-    fn question(&self, view: &View) -> u64 {
+    pub(crate) fn question(&self, view: &View) -> u64 {
         // Not secret: it only keeps the cursors of different questions and stores apart.
         let mut hasher = DefaultHasher::new();
         (view, &self.setup.store_id).hash(&mut hasher);
@@ -224,73 +164,12 @@ fn check_question(cursor: &Cursor, question: u64, view: &View) -> Result<(), Cur
     if cursor.question == question || view.is_unfiltered() { Ok(()) } else { Err(CursorFault::OtherQuestion) }
 }
 
-impl View {
-    fn is_unfiltered(&self) -> bool {
-        match self {
-            Self::Agents(filter) => *filter == AgentFilter::default(),
-            Self::Capabilities { name } => name.is_none(),
-        }
-    }
-}
-
-impl AgentFilter {
-    fn matches(&self, agent: &crate::agent::Agent) -> bool {
-        let Some(status) = agent.status() else { return false };
-        let document = &agent.document;
-        let status_fits =
-            if self.statuses.is_empty() { status.is_live() } else { self.statuses.contains(&status) };
-        status_fits
-            && self.agent_type.as_ref().is_none_or(|wanted| wanted == document.agent_type.as_str())
-            && self.capability.as_ref().is_none_or(|wanted| {
-                document.capabilities.iter().any(|capability| wanted == capability.name.as_str())
-            })
-            && self.labels.iter().all(|test| test.holds(&document.labels))
-    }
-}
-
-impl LabelTest {
-    /// Reads `k=v`, `k!=v`, `k` or `!k`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let test = match (text.split_once("!="), text.split_once('='), text.strip_prefix('!')) {
-            (Some((key, value)), Some((longer_key, _)), _) if key.len() < longer_key.len() => {
-                Self::IsNot(key.to_owned(), value.to_owned())
-            }
-            (_, Some((key, value)), _) => Self::Is(key.to_owned(), value.to_owned()),
-            (_, None, Some(key)) => Self::Lacks(key.to_owned()),
-            (_, None, None) => Self::Has(text.to_owned()),
-        };
-        crate::document::LabelKey::parse(test.key()).is_ok().then_some(test)
-    }
-
-    fn key(&self) -> &str {
-        match self {
-            Self::Is(key, _) | Self::IsNot(key, _) | Self::Has(key) | Self::Lacks(key) => key,
-        }
-    }
-
-    fn holds(&self, labels: &std::collections::BTreeMap<crate::document::LabelKey, String>) -> bool {
-        let value = labels.get(self.key());
-        match self {
-            Self::Is(_, wanted) => value == Some(wanted),
-            Self::IsNot(_, unwanted) => value != Some(unwanted),
-            Self::Has(_) => value.is_some(),
-            Self::Lacks(_) => value.is_none(),
-        }
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct CapabilityEntry<'a> {
-    name: &'a str,
-    versions: Vec<&'a semver::Version>,
-    providers: Vec<CapabilityProvider<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct CapabilityProvider<'a> {
-    agent_id: &'a AgentId,
-    endpoint: Option<&'a str>,
-    version: &'a semver::Version,
-    tags: &'a [String],
-    status: Status,
+/// Those that match, each with how well the query finds it.
+fn ranked<'a>(
+    filter: &AgentFilter,
+    agents: impl Iterator<Item = (&'a AgentId, &'a Agent)>,
+) -> impl Iterator<Item = (Option<Rank>, AgentId)> {
+    agents
+        .filter(|(id, agent)| filter.matches(id, agent))
+        .map(|(id, agent)| (filter.rank(id, &agent.document), id.clone()))
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::{Agent, Phase, Status};
+use crate::changes::Changes;
 use crate::document::{AgentId, Document};
-use crate::events::{Cause, Event, Kind, Pending};
+use crate::events::{Cause, Event, History, Kind};
 use crate::policy::Policies;
 use crate::saving::{Ticket, Unsaved};
 use crate::snapshots::Snapshots;
@@ -39,7 +40,8 @@ pub struct Registry {
     pub(crate) index: Index,
     pub(crate) snapshots: Snapshots,
     pub(crate) unsaved: Unsaved,
-    pub(crate) events: Pending,
+    pub(crate) changes: Changes,
+    pub(crate) events: History,
     /// Gone agents (with their epoch) that have been remembered for Q, oldest first.
     pub(crate) forgettable: VecDeque<(AgentId, u64)>,
     pub(crate) next_key: u64,
@@ -96,6 +98,9 @@ impl Registry {
             after.map(|status| (&agent.document, status)),
             revision,
         );
+        let is_replaced = !Arc::ptr_eq(&agent.document, &document_before);
+        let shown_before = before.map(|status| (document_before, status));
+        self.changes.push(self.now, revision, agent_id, shown_before, is_replaced);
         let epoch = agent.epoch;
         for (status, held) in Status::ALL.into_iter().zip(&mut self.counts) {
             *held = (*held + usize::from(after == Some(status)))

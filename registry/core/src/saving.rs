@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::{Agent, Phase, Status};
+use crate::changes::Changes;
 use crate::document::{AgentId, Document, Reported};
-use crate::events::{Cause, Event, Kind, Pending};
+use crate::events::{Cause, Event, History, Kind};
 use crate::registry::{Registry, Setup};
 use crate::snapshots::Snapshots;
 use crate::time::{Moment, Revision, WallTime};
@@ -57,6 +58,8 @@ pub struct Saved {
     pub revision: Revision,
     /// The first event number that was never used.
     pub next_event: u64,
+    /// The events that it had, in order.
+    pub events: Vec<Event>,
     /// All agents, the gone ones that are still remembered included.
     pub agents: Vec<SavedAgent>,
 }
@@ -89,7 +92,8 @@ impl Registry {
             index: Index::default(),
             snapshots: Snapshots::default(),
             unsaved: Unsaved::default(),
-            events: Pending::new(saved.next_event.max(1)),
+            changes: Changes::new(saved.revision),
+            events: History::new(saved.next_event.max(1), saved.events),
             forgettable: VecDeque::new(),
             next_key: saved.agents.iter().map(|agent| agent.key).max().map_or(1, |key| key + 1),
         };
@@ -101,7 +105,7 @@ impl Registry {
 
     /// True when a batch would not be empty.
     pub fn has_unsaved(&self) -> bool {
-        !self.unsaved.queue.is_empty() || !self.events.is_empty()
+        !self.unsaved.queue.is_empty() || !self.events.is_saved()
     }
 
     /// How many agents have changes that the store does not have.
@@ -137,7 +141,7 @@ impl Registry {
     /// The store has the batch. Gives the ticket up to which it now has everything.
     pub fn batch_committed(&mut self, batch: &Batch) -> Ticket {
         if let Some(event) = batch.events.last() {
-            self.events.forget_through(event.number);
+            self.events.saved_through(event.number);
         }
         self.unsaved.saved = match self.unsaved.queue.first_key_value() {
             Some((Ticket(first), _)) => Ticket(first - 1),

@@ -45,10 +45,18 @@ pub struct WallTime(pub u64);
 impl WallTime {
     /// As RFC 3339 with whole seconds, in UTC.
     pub fn to_rfc3339(self) -> String {
+        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + self.since_1970()).to_string()
+    }
+
+    /// As RFC 3339 with milliseconds, in UTC.
+    pub fn to_rfc3339_ms(self) -> String {
+        humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + self.since_1970()).to_string()
+    }
+
+    fn since_1970(self) -> std::time::Duration {
         // humantime refuses to format beyond the year 9999.
-        const LAST_SECOND: u64 = 253_402_300_799;
-        let seconds = std::time::Duration::from_secs((self.0 / 1_000).min(LAST_SECOND));
-        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + seconds).to_string()
+        const LAST_MS: u64 = 253_402_300_799_999;
+        std::time::Duration::from_millis(self.0.min(LAST_MS))
     }
 }
 

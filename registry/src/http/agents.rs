@@ -9,13 +9,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use registry_core::agent::Status;
 use registry_core::document::AgentId;
 use registry_core::listing::{AgentFilter, LabelTest, View};
 
 use super::problem::Problem;
 use super::query::{self, Parameters};
-use super::{conditional, json, json_text, pages};
+use super::{conditional, filters, json, json_text, pages};
 use crate::shared::Shared;
 
 /// The most label tests of one list.
@@ -30,32 +29,35 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 
 async fn list(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let mut parameters = Parameters::of(&uri);
-    let page = pages::page_request(&mut parameters);
+    let request = pages::list_request(&mut parameters, &headers);
     let filter = filter(&mut parameters);
     parameters.finish()?;
-    Ok(pages::answer(&shared, &headers, &View::Agents(filter), &page, "agents"))
+    pages::answer(&shared, &headers, &View::Agents(filter), &request, "agents").await
 }
 
 fn filter(parameters: &mut Parameters) -> AgentFilter {
-    let agent_type = parameters.one("type");
-    let capability = parameters.one("capability");
-    let mut statuses = BTreeSet::new();
-    for text in parameters.all("status") {
-        match Status::ALL.into_iter().find(|status| status.as_str() == text) {
-            Some(status) => {
-                statuses.insert(status);
-            }
-            None => {
-                parameters.fault("status", format!("is {text:?}; allowed are healthy, degraded and expired"));
-            }
-        }
+    let filter = AgentFilter {
+        agent_type: parameters.one("type"),
+        statuses: filters::statuses(parameters),
+        capability: parameters.one("capability"),
+        version: filters::version(parameters),
+        tags: filters::tags(parameters),
+        labels: labels(parameters),
+        query: filters::query(parameters),
+    };
+    if filter.version.is_some() && filter.capability.is_none() {
+        parameters.fault("version", "goes with `capability` only: it is that capability's version");
     }
-    let mut labels = BTreeSet::new();
+    filter
+}
+
+fn labels(parameters: &mut Parameters) -> BTreeSet<LabelTest> {
     let texts = parameters.all("label");
     if texts.len() > LABEL_TESTS {
         parameters
             .fault("label", format!("is given {} times, at most {LABEL_TESTS} are allowed", texts.len()));
     }
+    let mut labels = BTreeSet::new();
     for text in texts.into_iter().take(LABEL_TESTS) {
         match LabelTest::parse(&text) {
             Some(test) => {
@@ -64,7 +66,7 @@ fn filter(parameters: &mut Parameters) -> AgentFilter {
             None => parameters.fault("label", format!("is {text:?}; allowed are k=v, k!=v, k and !k")),
         }
     }
-    AgentFilter { agent_type, statuses, capability, labels }
+    labels
 }
 
 async fn read(

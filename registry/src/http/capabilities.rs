@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::get;
-use registry_core::listing::View;
+use registry_core::listing::{CapabilityFilter, View};
 
-use super::pages;
 use super::problem::Problem;
 use super::query::Parameters;
+use super::{filters, pages};
 use crate::shared::Shared;
 
 pub(super) fn router() -> Router<Arc<Shared>> {
@@ -20,8 +20,15 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 
 async fn list(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let mut parameters = Parameters::of(&uri);
-    let page = pages::page_request(&mut parameters);
-    let name = parameters.one("name");
+    let request = pages::list_request(&mut parameters, &headers);
+    let filter = CapabilityFilter {
+        name: parameters.one("name"),
+        prefix: parameters.one("prefix"),
+        tags: filters::tags(&mut parameters),
+        version: filters::version(&mut parameters),
+        statuses: filters::statuses(&mut parameters),
+        query: filters::query(&mut parameters),
+    };
     parameters.finish()?;
-    Ok(pages::answer(&shared, &headers, &View::Capabilities { name }, &page, "capabilities"))
+    pages::answer(&shared, &headers, &View::Capabilities(filter), &request, "capabilities").await
 }

@@ -3,19 +3,28 @@
 //! - `heartbeat`: register, renew, update; the leanest renewal
 //! - `agents`: list, read one, its health, deregister
 //! - `capabilities`: who provides what
+//! - `events`: what happened
 //! - `status`: policies, health, liveness, metrics
 //! - `query`: query parameters, with all that is wrong with them
+//! - `filters`: those that several lists have
+//! - `pages`: what lists have in common
+//! - `waiting`: long-polls
+//! - `encoding`: gzip and zstd
 //! - `conditional`: entity tags
 //! - `problem`: the one place that turns errors into answers
 
 mod agents;
 mod capabilities;
 mod conditional;
+pub(crate) mod encoding;
+mod events;
+mod filters;
 mod heartbeat;
 mod pages;
 mod problem;
 mod query;
 mod status;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -35,6 +44,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .merge(heartbeat::router())
         .merge(agents::router())
         .merge(capabilities::router())
+        .merge(events::router())
         .merge(status::router())
         .fallback(|| async { Problem::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })

@@ -1,75 +1,250 @@
-//! What lists have in common: `limit` and `cursor`, tags, and gluing serialised entries together.
+//! What lists have in common: pages and deltas, tags, waiting, and gluing serialised entries together.
 
-use axum::body::Body;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use registry_core::Registry;
+use registry_core::candidates::{Candidates, Found};
+use registry_core::changes::{Delta, Resync};
 use registry_core::listing::{Cursor, CursorFault, Page, PageRequest, View};
+use registry_core::time::{Moment, Revision};
 
+use super::conditional;
+use super::encoding::{self, Coding};
 use super::problem::Problem;
 use super::query::Parameters;
-use super::{conditional, json_text};
+use super::waiting::{LONGEST_WAIT_MS, Wait};
 use crate::shared::Shared;
 
 /// The most entries of a page.
 pub(super) const LARGEST_LIMIT: usize = 10_000;
-const DEFAULT_LIMIT: usize = 1_000;
+pub(super) const DEFAULT_LIMIT: usize = 1_000;
 
-pub(super) fn page_request(parameters: &mut Parameters) -> PageRequest {
-    let limit = parameters.parsed("limit", |text| match text.parse() {
-        Ok(limit) if (1..=LARGEST_LIMIT).contains(&limit) => Ok(limit),
-        _ => Err(format!("allowed is 1 to {LARGEST_LIMIT}")),
-    });
+/// Which part of a list is asked for, and how.
+#[derive(Debug)]
+pub(super) struct ListRequest {
+    part: Part,
+    wait: Option<Duration>,
+    accepted: Vec<Coding>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Page(PageRequest),
+    Since { store_id: String, since: Revision },
+}
+
+pub(super) fn list_request(parameters: &mut Parameters, headers: &HeaderMap) -> ListRequest {
+    let limit = limit(parameters);
     let cursor = parameters.parsed("cursor", |text| {
         Cursor::parse(text).ok_or_else(|| "it is no cursor of this registry".to_owned())
     });
-    PageRequest { limit: limit.unwrap_or(DEFAULT_LIMIT), cursor }
+    let since = parameters.parsed("since", |text| {
+        text.parse().map(Revision).map_err(|_| "allowed is the revision of a list or delta".to_owned())
+    });
+    let store_id = parameters.one("store_id");
+    let wait_ms = parameters.parsed("wait_ms", |text| match text.parse() {
+        Ok(wait_ms) if wait_ms <= LONGEST_WAIT_MS => Ok(wait_ms),
+        _ => Err(format!("allowed is 0 to {LONGEST_WAIT_MS}")),
+    });
+    if since.is_some() {
+        if store_id.is_none() {
+            parameters.fault("store_id", "is missing: a revision means nothing without its store");
+        }
+        for (name, is_given) in [("limit", limit.is_some()), ("cursor", cursor.is_some())] {
+            if is_given {
+                parameters.fault(name, "does not go with `since`: a delta is always whole");
+            }
+        }
+    } else if store_id.is_some() {
+        parameters.fault("store_id", "goes with `since` only");
+    }
+    if cursor.is_some() && wait_ms.is_some() {
+        parameters.fault("wait_ms", "does not go with `cursor`: what a cursor points into never changes");
+    }
+    let part = match (since, store_id) {
+        (Some(since), Some(store_id)) => Part::Since { store_id, since },
+        _ => Part::Page(PageRequest { limit: limit.unwrap_or(DEFAULT_LIMIT), cursor }),
+    };
+    ListRequest { part, wait: wait_ms.map(Duration::from_millis), accepted: encoding::accepted(headers) }
 }
 
-/// Answers with a page, or with 304 when the asker has it. `member` names the entries.
-pub(super) fn answer(
+pub(super) fn limit(parameters: &mut Parameters) -> Option<usize> {
+    parameters.parsed("limit", |text| match text.parse() {
+        Ok(limit) if (1..=LARGEST_LIMIT).contains(&limit) => Ok(limit),
+        _ => Err(format!("allowed is 1 to {LARGEST_LIMIT}")),
+    })
+}
+
+/// Answers with a page or a delta, or with 304 when the asker has the page; waits as asked before it tells nothing new.
+/// `member` names the entries.
+pub(super) async fn answer(
     shared: &Shared,
     headers: &HeaderMap,
     view: &View,
-    request: &PageRequest,
+    request: &ListRequest,
     member: &str,
-) -> Response {
-    enum Found {
-        Known(String),
-        New { tag: String, page: Page, store_id: std::sync::Arc<str> },
-    }
-    let found: Result<Found, CursorFault> = shared.with_core(|core, moment| {
-        let tag = core.tag(moment, view, request)?;
-        if conditional::is_known(headers, &tag) {
-            return Ok(Found::Known(tag));
-        }
-        let page = core.list(moment, view, request)?;
-        Ok(Found::New { tag, page, store_id: std::sync::Arc::clone(&core.setup().store_id) })
-    });
-    match found {
-        Err(fault) => Problem::from(fault).into_response(),
-        Ok(Found::Known(tag)) => conditional::not_modified(&tag),
-        Ok(Found::New { tag, page, store_id }) => {
-            conditional::tagged(json_text(body(&page, &store_id, member)), &tag)
+) -> Result<Response, Problem> {
+    let mut wait = Wait::new(shared, request.wait);
+    match &request.part {
+        Part::Page(asked) => loop {
+            let found =
+                shared.with_core(|core, moment| find_page(core, moment, headers, view, asked, request))?;
+            let (tag, page) = match found {
+                FoundPage::New { tag, page } => (tag, page),
+                FoundPage::ToBeSearched { tag, candidates } => {
+                    let found = search(shared, candidates).await?;
+                    (tag, shared.with_core(|core, moment| core.list_found(moment, found, asked)))
+                }
+                FoundPage::Known { tag, revision } => {
+                    if wait.change_after(revision).await? {
+                        continue;
+                    }
+                    return Ok(encoding::varied(conditional::not_modified(&tag)));
+                }
+            };
+            return Ok(page_answer(shared, request, &tag, &page, member).await);
+        },
+        Part::Since { store_id, since } => {
+            let mut seen = None;
+            loop {
+                let delta = shared
+                    .with_core(|core, moment| find_delta(core, moment, view, store_id, *since, seen))?;
+                if !delta.is_empty() || !wait.change_after(delta.revision).await? {
+                    return Ok(delta_answer(shared, request, view, store_id, *since, &delta).await);
+                }
+                seen = Some(delta.revision);
+            }
         }
     }
 }
 
-fn body(page: &Page, store_id: &str, member: &str) -> Body {
+enum FoundPage {
+    /// The asker has it, under this tag.
+    Known {
+        tag: String,
+        revision: Revision,
+    },
+    New {
+        tag: String,
+        page: Page,
+    },
+    ToBeSearched {
+        tag: String,
+        candidates: Candidates,
+    },
+}
+
+fn find_page(
+    core: &mut Registry,
+    moment: Moment,
+    headers: &HeaderMap,
+    view: &View,
+    page: &PageRequest,
+    request: &ListRequest,
+) -> Result<FoundPage, CursorFault> {
+    let tag = core.tag(moment, view, page)?;
+    let mut variants = request.accepted.iter().chain([&Coding::Identity]).map(|coding| coding.tag(&tag));
+    if let Some(known) = variants.find(|variant| conditional::is_known(headers, variant)) {
+        return Ok(FoundPage::Known { tag: known, revision: core.revision() });
+    }
+    if let Some(candidates) = core.candidates(moment, view, page) {
+        return Ok(FoundPage::ToBeSearched { tag, candidates });
+    }
+    Ok(FoundPage::New { tag, page: core.list(moment, view, page)? })
+}
+
+/// One search at a time, in a thread of its own: the others are for heartbeats.
+async fn search(shared: &Shared, candidates: Candidates) -> Result<Found, Problem> {
+    // The semaphore is never closed.
+    let _permit = shared.searches.acquire().await.ok();
+    let searching = tokio::task::spawn_blocking(|| candidates.search());
+    searching.await.map_err(|error| Problem::internal(&error))
+}
+
+async fn page_answer(
+    shared: &Shared,
+    request: &ListRequest,
+    tag: &str,
+    page: &Page,
+    member: &str,
+) -> Response {
+    let bytes = bytes_of(page.entries());
+    let text = || page_text(page, &shared.store_id, member);
+    let (answer, coding) = encoding::answer(shared, &request.accepted, tag, bytes, text).await;
+    conditional::tagged(answer, &coding.tag(tag))
+}
+
+/// `seen` is a revision at which there was no difference yet.
+fn find_delta(
+    core: &mut Registry,
+    moment: Moment,
+    view: &View,
+    store_id: &str,
+    since: Revision,
+    seen: Option<Revision>,
+) -> Result<Delta, Resync> {
+    core.advance(moment);
+    match seen {
+        Some(seen) if !core.concerns(view, seen) => {
+            Ok(Delta { revision: core.revision(), changed: Vec::new(), removed: Vec::new() })
+        }
+        _ => core.delta(moment, view, store_id, since),
+    }
+}
+
+async fn delta_answer(
+    shared: &Shared,
+    request: &ListRequest,
+    view: &View,
+    store_id: &str,
+    since: Revision,
+    delta: &Delta,
+) -> Response {
+    let key = format!("{store_id} {} {} {view:?}", since.0, delta.revision.0);
+    let bytes = bytes_of(&delta.changed) + bytes_of(&delta.removed);
+    let text = || delta_text(store_id, since, delta);
+    encoding::answer(shared, &request.accepted, &key, bytes, text).await.0
+}
+
+fn bytes_of(texts: &[Arc<str>]) -> usize {
+    texts.iter().map(|text| text.len() + 1).sum()
+}
+
+fn page_text(page: &Page, store_id: &str, member: &str) -> String {
     let next_cursor = page.next_cursor.as_ref().map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
     let revision = page.revision.0;
     let head = format!(
         "{{\"store_id\":\"{store_id}\",\"revision\":{revision},\"next_cursor\":{next_cursor},\"{member}\":["
     );
-    let entries = page.entries();
-    let size = head.len() + entries.iter().map(|entry| entry.len() + 1).sum::<usize>() + 2;
-    let mut body = String::with_capacity(size);
-    body.push_str(&head);
+    let mut text = String::with_capacity(head.len() + bytes_of(page.entries()) + 2);
+    text.push_str(&head);
+    push_list(&mut text, page.entries(), "");
+    text.push_str("]}");
+    text
+}
+
+/// Neither ids nor names of capabilities hold anything that JSON must escape.
+fn delta_text(store_id: &str, since: Revision, delta: &Delta) -> String {
+    let (since, revision) = (since.0, delta.revision.0);
+    let mut text =
+        format!("{{\"store_id\":\"{store_id}\",\"since\":{since},\"revision\":{revision},\"changed\":[");
+    push_list(&mut text, &delta.changed, "");
+    text.push_str("],\"removed\":[");
+    push_list(&mut text, &delta.removed, "\"");
+    text.push_str("]}");
+    text
+}
+
+fn push_list(text: &mut String, entries: &[Arc<str>], quote: &str) {
     for (position, entry) in entries.iter().enumerate() {
         if position > 0 {
-            body.push(',');
+            text.push(',');
         }
-        body.push_str(entry);
+        text.push_str(quote);
+        text.push_str(entry);
+        text.push_str(quote);
     }
-    body.push_str("]}");
-    body.into()
 }

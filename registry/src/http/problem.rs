@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use registry_core::changes::Resync;
 use registry_core::heartbeat::Refusal;
 use registry_core::intake::{BODY_BYTES, Fault};
 use registry_core::listing::CursorFault;
@@ -81,6 +82,13 @@ impl Problem {
         )
     }
 
+    pub(super) fn too_many_waiters() -> Self {
+        let detail = "as many calls as may wait are waiting already: ask again later, or without `wait_ms`";
+        let title = "Too many wait";
+        let problem = Self::new("/problems/too-many-waiters", StatusCode::TOO_MANY_REQUESTS, title, detail);
+        Self { retry_after_seconds: Some(1), ..problem }
+    }
+
     pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "an answer could not be made");
         let title = "The answer could not be made";
@@ -146,6 +154,18 @@ impl From<CursorFault> for Problem {
                 detail: "belongs to a list with other filters; send those, or none".into(),
             }]),
         }
+    }
+}
+
+impl From<Resync> for Problem {
+    fn from(resync: Resync) -> Self {
+        let detail = match resync {
+            Resync::TooOld => "what changed since that revision is not known any more",
+            Resync::FromTheFuture => "there has been no such revision yet",
+            Resync::OtherStore => "the revision belongs to another store than this registry's",
+        };
+        let detail = format!("{detail}: read the whole list again, without `since`");
+        Self::new("/problems/resync", StatusCode::GONE, "The delta cannot be told", detail)
     }
 }
 

@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use registry_core::intake;
+use registry_core::{changes, events, intake, search};
 use serde_json::json;
 
 use super::problem::Problem;
-use super::{pages, query};
+use super::{pages, query, waiting};
 use crate::shared::Shared;
 use crate::timers::TRANSITION_BOUND_MS;
 
@@ -47,6 +47,11 @@ async fn policies(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Respons
             "metadata_bytes": intake::METADATA_BYTES,
             "version_bytes": intake::VERSION_BYTES,
             "page_entries": pages::LARGEST_LIMIT,
+            "wait_ms": waiting::LONGEST_WAIT_MS,
+            "query_bytes": search::QUERY_BYTES,
+            "query_words": search::QUERY_WORDS,
+            "events": events::KEPT,
+            "changes": changes::MOST_CHANGES,
             "wiring_providers": registry_core::wiring::PROVIDERS,
         },
     })))

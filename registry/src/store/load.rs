@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use registry_core::agent::Phase;
+use registry_core::agent::{Phase, Status};
 use registry_core::document::{
     AgentId, AgentType, Capability, CapabilityName, Dependency, Document, LabelKey, Metadata, Reported,
     Requirement,
 };
+use registry_core::events::{Cause, Event, Kind};
 use registry_core::saving::{Saved, SavedAgent};
 use registry_core::time::{Revision, WallTime};
 use serde::Deserialize;
@@ -37,13 +38,10 @@ async fn read(connection: &mut SqliteConnection) -> Result<Contents, Fault> {
     let store_id: String = sqlx::query_scalar(meta).bind("store_id").fetch_one(&mut *connection).await?;
     let ceiling: String =
         sqlx::query_scalar(meta).bind("revision_ceiling").fetch_one(&mut *connection).await?;
-    let last_event: Option<i64> =
-        sqlx::query_scalar("SELECT max(number) FROM events").fetch_one(&mut *connection).await?;
-    let mut saved = Saved {
-        revision: Revision(ceiling.parse()?),
-        next_event: last_event.map_or(1, |number| number.cast_unsigned() + 1),
-        agents: Vec::new(),
-    };
+    let revision = Revision(ceiling.parse()?);
+    let events = read_events(connection).await?;
+    let next_event = next_event(revision, events.last());
+    let mut saved = Saved { revision, next_event, events, agents: Vec::new() };
     let mut after = i64::MIN;
     loop {
         let rows = sqlx::query("SELECT * FROM agents WHERE key > ?1 ORDER BY key LIMIT ?2")
@@ -65,6 +63,41 @@ async fn read(connection: &mut SqliteConnection) -> Result<Contents, Fault> {
         after = through;
     }
     Ok((store_id.into(), saved))
+}
+
+/// Events are shown before they are saved, and no number may be used twice. After a clean end the last saved one made
+/// the last revision; otherwise the numbers go on above all that can have been shown: a revision has two events at most.
+fn next_event(revision: Revision, last: Option<&Event>) -> u64 {
+    let (number, made) = last.map_or((0, 0), |last| (last.number, last.revision.0));
+    match revision.0.saturating_sub(made) {
+        0 => number + 1,
+        lost => number + 2 + 2 * lost,
+    }
+}
+
+async fn read_events(connection: &mut SqliteConnection) -> Result<Vec<Event>, Fault> {
+    let rows = sqlx::query("SELECT * FROM events ORDER BY number").fetch_all(connection).await?;
+    rows.iter().map(event).collect()
+}
+
+fn event(row: &SqliteRow) -> Result<Event, Fault> {
+    let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
+    let status = |column| -> Result<Option<Status>, Fault> {
+        let text: Option<&str> = row.try_get(column)?;
+        text.map(|text| named(text, Status::ALL, Status::as_str)).transpose()
+    };
+    let reason: Option<&str> = row.try_get("reason")?;
+    Ok(Event {
+        number: number("number")?,
+        revision: Revision(number("revision")?),
+        at: WallTime(number("at_ms")?),
+        agent_id: AgentId::parse(row.try_get("agent_id")?)?,
+        epoch: number("epoch")?,
+        kind: named(row.try_get("kind")?, Kind::ALL, Kind::as_str)?,
+        from: status("status_from")?,
+        to: status("status_to")?,
+        cause: reason.map(|text| named(text, Cause::ALL, Cause::as_str)).transpose()?,
+    })
 }
 
 async fn read_lists<T>(

@@ -3,7 +3,7 @@
 
 use registry_core::agent::Phase;
 use registry_core::document::Reported;
-use registry_core::events::{Event, KEPT};
+use registry_core::events::{Event, KEPT, KEPT_MS};
 use registry_core::saving::{Batch, SavedAgent};
 use registry_core::time::Revision;
 use serde_json::{Value, json};
@@ -14,8 +14,6 @@ use super::Store;
 /// How many revisions are reserved ahead. Half of them may be used while the store fails, and they are still far too
 /// few to reach the 2^53 that JSON readers can count to.
 const RESERVED_REVISIONS: u64 = 100_000_000;
-/// How long events are kept, in milliseconds: 7 days.
-const EVENT_AGE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
 const FORGET: [&str; 3] = [
     "DELETE FROM agents WHERE key IN (SELECT value FROM json_each(?1))",
@@ -60,7 +58,7 @@ impl Store {
         if let Some(last) = batch.events.last() {
             sqlx::query(TRIM_EVENTS)
                 .bind(last.number.saturating_sub(KEPT as u64).cast_signed())
-                .bind(last.at.0.saturating_sub(EVENT_AGE_MS).cast_signed())
+                .bind(last.at.0.saturating_sub(KEPT_MS).cast_signed())
                 .execute(&mut *transaction)
                 .await?;
         }

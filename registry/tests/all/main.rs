@@ -6,9 +6,15 @@
     reason = "a test that cannot go on must fail; clippy knows only of test functions, not of their helpers"
 )]
 
+mod deltas;
+mod encoding;
+mod events;
+mod examples;
+mod filters;
 mod heartbeats;
 mod input;
 mod lists;
 mod server;
 mod store;
 mod support;
+mod waiting;

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use registry_core::agent::Status;
-use registry_core::listing::{AgentFilter, Cursor, CursorFault, LabelTest, PageRequest, View};
+use registry_core::listing::{
+    AgentFilter, CapabilityFilter, Cursor, CursorFault, LabelTest, PageRequest, View,
+};
 use serde_json::{Value, json};
 
 use crate::support::{MS, World, full, lean, with};
@@ -152,7 +154,7 @@ fn capabilities_show_their_live_providers() {
     world.beat(&with(full("a"), offers)).unwrap();
     world.beat(&with(full("needs"), json!({ "dependencies": [{ "capability": "only-needed" }] }))).unwrap();
     let mut list = |name: Option<&str>| -> Vec<Value> {
-        let view = View::Capabilities { name: name.map(Into::into) };
+        let view = View::Capabilities(CapabilityFilter { name: name.map(Into::into), ..Default::default() });
         let page = world.core.list(world.moment(), &view, &page(10, None)).unwrap();
         page.entries().iter().map(|entry| serde_json::from_str(entry).unwrap()).collect()
     };

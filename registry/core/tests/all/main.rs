@@ -6,6 +6,8 @@
     reason = "a test that cannot go on must fail; clippy knows only of test functions, not of their helpers"
 )]
 
+mod changes;
+mod events;
 mod lists;
 mod model;
 mod pause;

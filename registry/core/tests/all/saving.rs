@@ -20,7 +20,8 @@ impl World {
             store.retain(|agent| agent.key != save.key);
             store.push(save);
         }
-        let saved = Saved { revision: batch.revision, next_event: 100, agents: store.clone() };
+        let saved =
+            Saved { revision: batch.revision, next_event: 100, events: Vec::new(), agents: store.clone() };
         (World::from_saved(setup(1_000), saved, self.now_us + down_us), store)
     }
 

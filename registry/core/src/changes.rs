@@ -1,0 +1,240 @@
+//! What changed since a revision: the log of changes, and the deltas that are read from it.
+//!
+//! The log knows of each change who it was about and what views had shown before it. So a delta names as removed
+//! only what its asker has seen, whatever it filters by.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::agent::Status;
+use crate::capabilities::{Side, names_of_both};
+use crate::document::{AgentId, CapabilityName, Document};
+use crate::filter::{AgentFilter, CapabilityFilter, View};
+use crate::registry::Registry;
+use crate::time::{Instant, Moment, Revision};
+use crate::views;
+
+/// At least so many changes can be asked for, as the contract demands.
+const KEPT_CHANGES: usize = 10_000;
+/// At least the changes of this time can be asked for, in milliseconds, as the contract demands.
+const KEPT_MS: u64 = 10 * 60 * 1_000;
+/// No more changes than this are kept, of some 100 bytes each, however many there were in that time.
+pub const MOST_CHANGES: usize = 1_000_000;
+/// No more bytes of documents that were replaced are kept, however few changes that leaves.
+pub const MOST_BYTES: usize = 256 * 1024 * 1024;
+
+/// What is to be done to a list at one revision so that it is the list at another. (The order of a list that is best
+/// first does not follow from it.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delta {
+    /// The later one.
+    pub revision: Revision,
+    /// Entries that are new or other than before, as JSON, by id or name.
+    pub changed: Vec<Arc<str>>,
+    /// Ids or names that are not in the list any more, in order.
+    pub removed: Vec<Arc<str>>,
+}
+
+/// Why there is no delta. The whole list is to be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resync {
+    /// What changed since then is not known any more.
+    TooOld,
+    /// There has been no such revision yet.
+    FromTheFuture,
+    /// The revision belongs to another history.
+    OtherStore,
+}
+
+impl Delta {
+    /// True when the list is the same at both revisions.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.removed.is_empty()
+    }
+}
+
+impl Registry {
+    /// What changed in a list since a revision of a store.
+    pub fn delta(
+        &mut self,
+        moment: Moment,
+        view: &View,
+        store_id: &str,
+        since: Revision,
+    ) -> Result<Delta, Resync> {
+        self.advance(moment);
+        if *self.setup.store_id != *store_id {
+            return Err(Resync::OtherStore);
+        }
+        if since > self.revision {
+            return Err(Resync::FromTheFuture);
+        }
+        if since < self.changes.floor {
+            return Err(Resync::TooOld);
+        }
+        let (changed, removed) = match view {
+            View::Agents(filter) => self.changed_agents(filter, since),
+            View::Capabilities(filter) => self.changed_capabilities(filter, since),
+        };
+        Ok(Delta { revision: self.revision, changed, removed })
+    }
+
+    /// Whether any change after a revision can have changed a list. Costs little when there were few, and may say yes
+    /// when a list changed and changed back.
+    pub fn concerns(&self, view: &View, after: Revision) -> bool {
+        if after < self.changes.floor {
+            return true;
+        }
+        // What an agent showed after a change is what it showed before its next one, or shows now.
+        self.changes.after(after).any(|change| {
+            let sides = [change.before(&change.agent_id), self.side_now(&change.agent_id)];
+            sides.into_iter().flatten().any(|side| shows(view, side))
+        })
+    }
+
+    fn changed_agents(&mut self, filter: &AgentFilter, since: Revision) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
+        let (mut stays, mut removed) = (Vec::new(), Vec::new());
+        for (agent_id, before) in self.first_sides(since) {
+            let admits = |side: Option<Side<'_>>| {
+                side.is_some_and(|(agent_id, document, status)| filter.admits(agent_id, document, status))
+            };
+            if admits(self.side_now(agent_id)) {
+                stays.push(agent_id.clone());
+            } else if admits(before) {
+                removed.push(agent_id.as_str().into());
+            }
+        }
+        let entries = stays.iter().filter_map(|id| views::entry(id, self.agents.get_mut(id)?));
+        (entries.collect(), removed)
+    }
+
+    fn changed_capabilities(
+        &self,
+        filter: &CapabilityFilter,
+        since: Revision,
+    ) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
+        let mut touched: BTreeMap<CapabilityName, bool> = BTreeMap::new();
+        for (agent_id, before) in self.first_sides(since) {
+            for (name, differs) in names_of_both(filter, before, self.side_now(agent_id)) {
+                *touched.entry(name.clone()).or_default() |= differs.was_shown;
+            }
+        }
+        let names: BTreeSet<_> = touched.keys().cloned().collect();
+        let entries = self.capability_entries_of(filter, &names);
+        let gone = touched.iter().filter(|(name, was_shown)| **was_shown && !entries.contains_key(*name));
+        let removed = gone.map(|(name, _)| name.as_str().into()).collect();
+        (entries.into_values().collect(), removed)
+    }
+
+    /// Everybody who changed after a revision, with what views showed of them at it.
+    fn first_sides(&self, after: Revision) -> BTreeMap<&AgentId, Option<Side<'_>>> {
+        let mut sides = BTreeMap::new();
+        for change in self.changes.after(after) {
+            sides.entry(&change.agent_id).or_insert_with(|| change.before(&change.agent_id));
+        }
+        sides
+    }
+
+    fn side_now<'a>(&'a self, agent_id: &'a AgentId) -> Option<Side<'a>> {
+        let agent = self.agents.get(agent_id)?;
+        Some((agent_id, &agent.document, agent.status()?))
+    }
+}
+
+fn shows(view: &View, (agent_id, document, status): Side<'_>) -> bool {
+    match view {
+        View::Agents(filter) => filter.admits(agent_id, document, status),
+        View::Capabilities(filter) => {
+            document.capabilities.iter().any(|capability| filter.admits(capability, status))
+        }
+    }
+}
+
+/// The changes that can still be asked for, oldest first.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    kept: VecDeque<Change>,
+    /// Every change after this revision is kept.
+    floor: Revision,
+    /// Of the documents that only this log still holds, about.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Change {
+    revision: Revision,
+    at: Instant,
+    agent_id: AgentId,
+    before: Option<(Arc<Document>, Status)>,
+    bytes: usize,
+}
+
+impl Change {
+    fn before<'a>(&'a self, agent_id: &'a AgentId) -> Option<Side<'a>> {
+        self.before.as_ref().map(|(document, status)| (agent_id, document, *status))
+    }
+}
+
+impl Changes {
+    /// Nothing is known of what came before `floor`.
+    pub(crate) fn new(floor: Revision) -> Self {
+        Self { kept: VecDeque::new(), floor, bytes: 0 }
+    }
+
+    /// Notes a change. `before` is what views showed, and whether the change put another document in its place.
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        revision: Revision,
+        agent_id: &AgentId,
+        before: Option<(Arc<Document>, Status)>,
+        is_replaced: bool,
+    ) {
+        let bytes = before.as_ref().filter(|_| is_replaced).map_or(0, |(document, _)| document.bytes());
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.kept.push_back(Change { revision, at: now, agent_id: agent_id.clone(), before, bytes });
+        while self.has_too_many(now) {
+            let Some(oldest) = self.kept.pop_front() else { return };
+            self.bytes = self.bytes.saturating_sub(oldest.bytes);
+            self.floor = oldest.revision;
+        }
+    }
+
+    fn has_too_many(&self, now: Instant) -> bool {
+        let is_old = |change: &Change| change.at.plus_ms(KEPT_MS) < now;
+        self.kept.len() > MOST_CHANGES
+            || self.bytes > MOST_BYTES
+            || (self.kept.len() > KEPT_CHANGES && self.kept.front().is_some_and(is_old))
+    }
+
+    fn after(&self, revision: Revision) -> impl Iterator<Item = &Change> {
+        let first = self.kept.partition_point(|change| change.revision <= revision);
+        self.kept.range(first..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_bounded_in_bytes_and_in_number_however_recent_its_changes_are() {
+        let document = Document { endpoint: Some("x".repeat(1024 * 1024).into()), ..Document::default() };
+        let large = (Arc::new(document), Status::Healthy);
+        let agent_id = AgentId::parse("a").unwrap();
+        let now = Instant::from_us(0);
+        let mut log = Changes::new(Revision(0));
+        for number in 1..=300 {
+            log.push(now, Revision(number), &agent_id, Some(large.clone()), true);
+        }
+        assert!(log.bytes <= MOST_BYTES && log.bytes > MOST_BYTES - 2 * 1024 * 1024);
+        assert_eq!(log.kept.len(), 255);
+        assert_eq!(log.floor, Revision(45));
+
+        let mut log = Changes::new(Revision(0));
+        for number in 1..=1 + MOST_CHANGES as u64 {
+            log.push(now, Revision(number), &agent_id, Some(large.clone()), false);
+        }
+        assert_eq!((log.kept.len(), log.floor, log.bytes), (MOST_CHANGES, Revision(1), 0));
+    }
+}

@@ -1,0 +1,213 @@
+//! What changed since: the list at one revision with the delta applied is the list at the other, under every filter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use registry_core::agent::Status;
+use registry_core::changes::Resync;
+use registry_core::document::Requirement;
+use registry_core::listing::{AgentFilter, CapabilityFilter, LabelTest, PageRequest, View};
+use registry_core::saving::Saved;
+use registry_core::search::Query;
+use registry_core::time::Revision;
+use serde_json::{Value, json};
+
+use crate::support::{MS, World, full, lean, setup, with};
+
+/// A list by id or name.
+type List = BTreeMap<String, Value>;
+
+impl World {
+    fn whole(&mut self, view: &View) -> List {
+        let page = PageRequest { limit: 10_000, cursor: None };
+        let found = self.core.candidates(self.moment(), view, &page).map(|candidates| candidates.search());
+        let listed = self.core.list(self.moment(), view, &page).unwrap();
+        if let Some(found) = found {
+            let found = self.core.list_found(self.moment(), found, &page);
+            assert_eq!(found.entries(), listed.entries(), "searched in two steps or in one");
+        }
+        keyed(self.core.list(self.moment(), view, &page).unwrap().entries())
+    }
+
+    fn since(&mut self, view: &View, since: Revision) -> Result<(List, Vec<String>), Resync> {
+        let delta = self.core.delta(self.moment(), view, "s", since)?;
+        assert_eq!(delta.revision, self.core.revision());
+        assert_eq!(delta.is_empty(), delta.changed.is_empty() && delta.removed.is_empty());
+        Ok((keyed(&delta.changed), delta.removed.iter().map(ToString::to_string).collect()))
+    }
+}
+
+fn keyed(entries: &[std::sync::Arc<str>]) -> List {
+    let entries = entries.iter().map(|entry| {
+        let entry: Value = serde_json::from_str(entry).unwrap();
+        let key = entry.get("agent_id").or(entry.get("name")).unwrap().as_str().unwrap().to_owned();
+        (key, entry)
+    });
+    entries.collect()
+}
+
+/// One filter of each kind, alone and together.
+fn views() -> Vec<View> {
+    let none = AgentFilter::default;
+    let all: BTreeSet<_> = Status::ALL.into();
+    let tags = BTreeSet::from(["t1".to_owned()]);
+    let version = Requirement::parse(">=2").ok();
+    let agents = [
+        none(),
+        AgentFilter { agent_type: Some("slow".into()), ..none() },
+        AgentFilter { statuses: all.clone(), ..none() },
+        AgentFilter { statuses: BTreeSet::from([Status::Degraded]), ..none() },
+        AgentFilter { statuses: BTreeSet::from([Status::Expired]), capability: Some("c1".into()), ..none() },
+        AgentFilter { capability: Some("c1".into()), ..none() },
+        AgentFilter { capability: Some("c1".into()), version: version.clone(), ..none() },
+        AgentFilter { tags: tags.clone(), ..none() },
+        AgentFilter { capability: Some("c2".into()), tags: tags.clone(), ..none() },
+        AgentFilter { labels: BTreeSet::from([LabelTest::Is("k".into(), "1".into())]), ..none() },
+        AgentFilter { labels: BTreeSet::from([LabelTest::Lacks("k".into())]), ..none() },
+        AgentFilter { query: Query::parse("slwo"), ..none() },
+        AgentFilter { query: Query::parse("c1"), statuses: all.clone(), ..none() },
+    ];
+    let none = CapabilityFilter::default;
+    let capabilities = [
+        none(),
+        CapabilityFilter { name: Some("c1".into()), ..none() },
+        CapabilityFilter { prefix: Some("c".into()), ..none() },
+        CapabilityFilter { tags, ..none() },
+        CapabilityFilter { version, ..none() },
+        CapabilityFilter { statuses: BTreeSet::from([Status::Healthy]), ..none() },
+        CapabilityFilter { statuses: all, ..none() },
+        CapabilityFilter { query: Query::parse("t1"), ..none() },
+    ];
+    agents.map(View::Agents).into_iter().chain(capabilities.map(View::Capabilities)).collect()
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Full { agent: usize, offers: Vec<(u8, u8, u8)>, label: u8, slow: bool, degraded: bool },
+    Lean { agent: usize, degraded: bool },
+    Leave { agent: usize },
+    Wait { ms: i64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let agent = 0..3_usize;
+    let offers = prop::collection::vec((0..3_u8, 1..4_u8, 0..2_u8), 0..3);
+    prop_oneof![
+        4 => (agent.clone(), offers, 0..3_u8, any::<bool>(), any::<bool>()).prop_map(
+            |(agent, offers, label, slow, degraded)| Step::Full { agent, offers, label, slow, degraded }
+        ),
+        2 => (agent.clone(), any::<bool>()).prop_map(|(agent, degraded)| Step::Lean { agent, degraded }),
+        1 => agent.prop_map(|agent| Step::Leave { agent }),
+        3 => prop::sample::select(vec![1, 60, 100, 150, 450, 1_200]).prop_map(|ms| Step::Wait { ms }),
+    ]
+}
+
+fn take(world: &mut World, step: Step) {
+    let status = |degraded| if degraded { "degraded" } else { "healthy" };
+    match step {
+        Step::Full { agent, offers, label, slow, degraded } => {
+            let offers: BTreeMap<_, _> =
+                offers.into_iter().map(|(name, version, tag)| ((name, version), tag)).collect();
+            let offers = offers.into_iter().map(|((name, version), tag)| {
+                json!({ "name": format!("c{name}"), "version": format!("{version}.0.0"), "tags": [format!("t{tag}")] })
+            });
+            let labels = if label == 0 { json!({}) } else { json!({ "k": label.to_string() }) };
+            let body = json!({
+                "agent_id": format!("a{agent}"), "capabilities": offers.collect::<Vec<_>>(), "labels": labels,
+                "agent_type": if slow { "slow" } else { "default" }, "status": status(degraded),
+            });
+            world.beat(&body).unwrap();
+        }
+        Step::Lean { agent, degraded } => {
+            // Whoever is gone is told so, and nothing changes.
+            let body = with(lean(&format!("a{agent}")), json!({ "status": status(degraded) }));
+            drop(world.beat(&body));
+        }
+        Step::Leave { agent } => {
+            world.leave(&format!("a{agent}"));
+        }
+        Step::Wait { ms } => world.wait_us(ms * MS),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_list_with_the_delta_applied_is_the_later_list(steps in prop::collection::vec(step(), 1..14)) {
+        let mut world = World::new();
+        let views = views();
+        let mut past: Vec<(Revision, Vec<List>)> = Vec::new();
+        for step in steps {
+            take(&mut world, step);
+            let revision = world.revision();
+            let lists: Vec<_> = views.iter().map(|view| world.whole(view)).collect();
+            for (since, then) in &past {
+                for ((view, then), now) in views.iter().zip(then).zip(&lists) {
+                    let (changed, removed) = world.since(view, *since).unwrap();
+                    if !changed.is_empty() || !removed.is_empty() {
+                        prop_assert!(world.core.concerns(view, *since), "{view:?} since {since:?}");
+                    }
+                    // Nothing is told that the asker knows already.
+                    prop_assert!(changed.iter().all(|(key, entry)| then.get(key) != Some(entry)), "{changed:?}");
+                    prop_assert!(removed.iter().all(|key| then.contains_key(key)), "{removed:?} of {then:?}");
+                    let mut applied = then.clone();
+                    applied.retain(|key, _| !removed.contains(key));
+                    applied.extend(changed);
+                    prop_assert_eq!(&applied, now, "{:?} since {:?}", view, since);
+                }
+            }
+            past.push((revision, lists));
+        }
+    }
+}
+
+fn everything() -> View {
+    View::Agents(AgentFilter::default())
+}
+
+#[test]
+fn other_stores_the_future_and_the_forgotten_past_are_told_apart() {
+    let mut world = World::new();
+    world.beat(&full("a")).unwrap();
+    let view = everything();
+    let moment = world.moment();
+    assert_eq!(world.core.delta(moment, &view, "other", Revision(0)), Err(Resync::OtherStore));
+    assert_eq!(world.since(&view, Revision(2)), Err(Resync::FromTheFuture));
+    assert!(world.since(&view, Revision(1)).unwrap().0.is_empty());
+    assert_eq!(world.since(&view, Revision(0)).unwrap().0.len(), 1);
+
+    let saved = Saved { revision: Revision(7), ..Saved::default() };
+    let mut restarted = World::from_saved(setup(10), saved, 0);
+    assert_eq!(restarted.since(&view, Revision(6)), Err(Resync::TooOld));
+    assert!(restarted.since(&view, Revision(7)).is_ok());
+}
+
+#[test]
+fn ten_thousand_changes_and_ten_minutes_can_be_asked_for() {
+    let mut world = World::new();
+    let view = everything();
+    let change = |world: &mut World| {
+        let label = world.core.revision().0.to_string();
+        let body =
+            json!({ "agent_id": "a", "agent_type": "patient", "capabilities": [], "labels": { "n": label } });
+        world.beat(&body).unwrap();
+    };
+    for _ in 0..20_000 {
+        change(&mut world);
+    }
+    assert_eq!(world.core.revision(), Revision(20_000));
+    assert!(world.since(&view, Revision(0)).is_ok(), "they are all of the last ten minutes");
+    for _ in 0..200 {
+        world.wait_us(30 * MS);
+        world.beat(&lean("a")).unwrap();
+    }
+    // Nobody beats for longer: a's timers are changes, too.
+    world.wait_us(10 * 60 * 1_000 * MS);
+    change(&mut world);
+    let revision = world.core.revision();
+    let oldest = Revision(revision.0 - 10_000);
+    assert!(world.since(&view, oldest).is_ok());
+    assert_eq!(world.since(&view, Revision(oldest.0 - 1)), Err(Resync::TooOld));
+    assert!(world.core.concerns(&view, Revision(0)), "what is not known may concern everybody");
+}
