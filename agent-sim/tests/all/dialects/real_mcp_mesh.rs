@@ -1,9 +1,17 @@
 //! The real mcp-mesh registry agrees with its dialect. Only with the feature `peers`, since it must be installed.
 
-use agent_sim::tripwire::Tripwire;
-use scenarios::model::TargetCommand;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::*;
+use agent_sim::clock::Clock;
+use agent_sim::dialect::{Call, Document};
+use agent_sim::target::Target;
+use agent_sim::tripwire::Tripwire;
+use reports::history::{AgentSeen, Filter, Outcome, Status};
+use scenarios::model::{TargetCommand, TargetKind};
+
+use super::targets::{open, target, ten_minutes};
+use super::{capability, document, leave, list, renew};
 
 /// The real registry, where scenarios/peers/install has put it.
 async fn real_mcp_mesh() -> Target {
