@@ -11,7 +11,7 @@ use super::{conditional, json_text};
 use crate::shared::Shared;
 
 /// The most entries of a page.
-pub(super) const LARGEST_LIMIT: usize = 10_000;
+pub(crate) const LARGEST_LIMIT: usize = 10_000;
 const DEFAULT_LIMIT: usize = 1_000;
 
 pub(super) fn page_request(parameters: &mut Parameters) -> PageRequest {

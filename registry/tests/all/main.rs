@@ -9,6 +9,10 @@
 mod heartbeats;
 mod input;
 mod lists;
+mod mcp;
+mod mcp_client;
+mod mcp_passive;
+mod mcp_wire;
 mod server;
 mod store;
 mod support;
