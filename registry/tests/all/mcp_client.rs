@@ -48,7 +48,8 @@ pub(crate) fn headers(message: &Value) -> Vec<(String, String)> {
     if let Some(method) = message["method"].as_str() {
         headers.push(("mcp-method".to_owned(), method.to_owned()));
     }
-    if let Some(name) = message["params"]["name"].as_str() {
+    let named = ["name", "uri", "taskId"].into_iter().find_map(|member| message["params"][member].as_str());
+    if let Some(name) = named {
         headers.push(("mcp-name".to_owned(), name.to_owned()));
     }
     headers
