@@ -50,6 +50,9 @@ pub(crate) struct Serve {
     /// Most agents held; a registration beyond gets 507 [default: 1000000].
     #[arg(long, value_name = "NUMBER", env = "WALLFLOWER_MAX_AGENTS")]
     pub(crate) max_agents: Option<String>,
+    /// Names besides the loopback ones that /mcp answers to, separated by commas.
+    #[arg(long, value_name = "NAMES", env = "WALLFLOWER_ALLOWED_HOSTS")]
+    pub(crate) allowed_hosts: Option<String>,
     /// Most connections open at once; those beyond wait [default: 16384].
     #[arg(long, value_name = "NUMBER", env = "WALLFLOWER_MAX_CONNECTIONS")]
     pub(crate) max_connections: Option<String>,

@@ -58,6 +58,7 @@ fn overrides(arguments: &Serve) -> Overrides {
         database: arguments.database.clone(),
         log_format: arguments.log_format.clone(),
         max_agents: arguments.max_agents.clone(),
+        allowed_hosts: arguments.allowed_hosts.clone(),
         max_connections: arguments.max_connections.clone(),
         insecure: arguments.insecure.clone(),
         policies: arguments.policy.clone(),

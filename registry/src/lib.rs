@@ -9,6 +9,7 @@
 //! - `timers`: makes due transitions while nobody asks
 //! - `store`: the SQLite file: opening, loading, and the one writer
 //! - `http`: routes, one file per resource
+//! - `mcp`: the same as tools of the Model Context Protocol
 //! - `metrics`: what Prometheus reads
 //! - [`seal`]: holds the process to calling nobody, by the kernel
 
@@ -16,6 +17,7 @@ mod clock;
 pub mod config;
 mod http;
 pub mod logging;
+mod mcp;
 mod metrics;
 pub mod seal;
 pub mod server;

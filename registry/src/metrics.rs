@@ -1,5 +1,6 @@
 //! What Prometheus reads: a registry of our own, not the process-wide one.
 
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -101,6 +102,13 @@ impl Metrics {
 
     /// The text exposition at this instant.
     pub(crate) fn render(&self, shared: &Shared) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.gather(shared), &mut text)?;
+        Ok(text)
+    }
+
+    /// Every figure at this instant.
+    pub(crate) fn gather(&self, shared: &Shared) -> Vec<MetricFamily> {
         shared.with_core(|core, moment| {
             let counts = core.counts(moment);
             let held = [counts.healthy, counts.degraded, counts.expired];
@@ -115,9 +123,7 @@ impl Metrics {
             self.unsaved.set(gauge(core.unsaved_agents() as u64));
         });
         self.uptime_seconds.set(gauge(shared.uptime().as_secs()));
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(text)
+        self.registry.gather()
     }
 }
 

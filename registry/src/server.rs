@@ -124,7 +124,7 @@ impl Opened {
         let writer = tokio::spawn(writer::run(Arc::clone(&shared), self.store));
         let timers = Ending(tokio::spawn(timers::run(Arc::clone(&shared))));
 
-        let connections = accept(&shared, settings.max_connections, listener, shutdown).await;
+        let connections = accept(&shared, settings, listener, shutdown).await;
         tracing::info!("stopping");
         shared.draining.send_replace(true);
         if tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await.is_err() {
@@ -151,13 +151,13 @@ impl Drop for Ending {
 /// Accepts connections until `shutdown` completes. Gives those that are still open.
 async fn accept(
     shared: &Arc<Shared>,
-    max_connections: usize,
+    settings: &Settings,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let connections = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(max_connections));
-    let router = http::router(Arc::clone(shared));
+    let permits = Arc::new(Semaphore::new(settings.max_connections));
+    let router = http::router(Arc::clone(shared), &settings.allowed_hosts);
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = async {

@@ -18,8 +18,9 @@ const WHO_MAY_IMPORT_WHOM: [(&str, &str, &[&str]); 7] = [
 ];
 
 /// What only one place may name.
-const HOMES: [(&str, &[&str]); 5] = [
+const HOMES: [(&str, &[&str]); 6] = [
     ("sqlx::", &["registry/src/store", "registry/examples/sealed_probe.rs"]),
+    ("rmcp::", &["registry/src/mcp"]),
     ("reqwest::", &["agent-sim/src/client.rs"]),
     ("procfs::", &["agent-sim/src/process", "registry/src/seal"]),
     ("Instant::now", &["registry/src/clock.rs", "agent-sim/src/clock.rs"]),

@@ -11,8 +11,16 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Place, Problem};
 use super::value::Found;
 
-const SETTINGS: [&str; 7] =
-    ["listen", "database", "log_format", "max_agents", "max_connections", "insecure", "policies"];
+const SETTINGS: [&str; 8] = [
+    "listen",
+    "database",
+    "log_format",
+    "max_agents",
+    "allowed_hosts",
+    "max_connections",
+    "insecure",
+    "policies",
+];
 const TIMEOUTS: [&str; 4] = ["heartbeat_interval", "degraded_after", "expires_after", "evict_after"];
 /// From this similarity on (Jaro-Winkler, 0 to 1) a known key is taken for what was meant.
 const SIMILAR: f64 = 0.8;
@@ -24,6 +32,7 @@ pub(super) struct File {
     pub(super) database: Option<Found>,
     pub(super) log_format: Option<Found>,
     pub(super) max_agents: Option<Found>,
+    pub(super) allowed_hosts: Option<Found>,
     pub(super) max_connections: Option<Found>,
     pub(super) insecure: Option<Found>,
     pub(super) policies: Vec<RawPolicy>,
@@ -65,6 +74,7 @@ impl Walk<'_> {
                 "database" => &mut file.database,
                 "log_format" => &mut file.log_format,
                 "max_agents" => &mut file.max_agents,
+                "allowed_hosts" => &mut file.allowed_hosts,
                 "max_connections" => &mut file.max_connections,
                 "insecure" => &mut file.insecure,
                 "policies" => {

@@ -42,6 +42,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The most agents that are held; registrations beyond it get 507.
     pub max_agents: usize,
+    /// The names besides the loopback ones that `/mcp` answers to: a page that rebinds a foreign name gets nothing.
+    pub allowed_hosts: Vec<String>,
     /// The most connections that are open at once; those beyond it wait.
     pub max_connections: usize,
     /// Whether an address other than loopback may be listened on although nothing protects it.
@@ -62,6 +64,8 @@ pub struct Overrides {
     pub log_format: Option<String>,
     /// `--max-agents`, `WALLFLOWER_MAX_AGENTS`.
     pub max_agents: Option<String>,
+    /// `--allowed-hosts`, `WALLFLOWER_ALLOWED_HOSTS`, separated by commas.
+    pub allowed_hosts: Option<String>,
     /// `--max-connections`, `WALLFLOWER_MAX_CONNECTIONS`.
     pub max_connections: Option<String>,
     /// `--insecure`, `WALLFLOWER_INSECURE`: `true` or `false`.
@@ -96,6 +100,8 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
     let log_format = value::parsed(log_format, LogFormat::default(), value::log_format, problems);
     let max_agents = pick(&overrides.max_agents, "max_agents", file.max_agents);
     let max_agents = value::parsed(max_agents, 1_000_000, |text| value::count(text, 10_000_000), problems);
+    let allowed_hosts = pick(&overrides.allowed_hosts, "allowed_hosts", file.allowed_hosts);
+    let allowed_hosts = value::parsed(allowed_hosts, Vec::new(), value::hosts, problems);
     let max_connections = pick(&overrides.max_connections, "max_connections", file.max_connections);
     let max_connections =
         value::parsed(max_connections, 16_384, |text| value::count(text, 1_000_000), problems);
@@ -120,6 +126,7 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
         database: database?,
         log_format: log_format?,
         max_agents: max_agents?,
+        allowed_hosts: allowed_hosts?,
         max_connections: max_connections?,
         insecure: insecure?,
         policies: policies?,

@@ -66,6 +66,20 @@ pub(super) fn database(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(path))
 }
 
+/// Names as they stand in the header `Host`, with a port or without, separated by commas.
+pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
+    let is_host = |name: &&str| {
+        name.parse::<axum::http::uri::Authority>()
+            .is_ok_and(|host| !host.host().is_empty() && !name.contains('@'))
+    };
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    if names.iter().all(is_host) {
+        Ok(names.into_iter().map(ToOwned::to_owned).collect())
+    } else {
+        Err("host names separated by commas, such as registry.example,10.0.0.7:8000".to_owned())
+    }
+}
+
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "text" => Ok(LogFormat::Text),

@@ -27,7 +27,11 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/agents/{agent_id}/health", get(health))
 }
 
-async fn list(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut parameters = Parameters::of(&uri);
     let request = pages::list_request(&mut parameters, &headers);
     let filter = filter(&mut parameters);
@@ -85,7 +89,7 @@ async fn read(
     Ok(conditional::tagged(json_text(entry.to_string()), &tag))
 }
 
-async fn health(
+pub(crate) async fn health(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
     agent_id: Result<Path<String>, PathRejection>,

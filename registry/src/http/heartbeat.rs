@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{head, post};
 use http_body_util::BodyExt;
 use registry_core::document::AgentId;
-use registry_core::heartbeat::{Outcome, Refusal};
+use registry_core::heartbeat::{Answer, Outcome, Refusal};
 use registry_core::intake::{self, BODY_BYTES};
 
 use super::problem::Problem;
@@ -35,24 +35,29 @@ async fn beat(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = read(body).await?;
+    let body = read(body, BODY_BYTES).await?;
     query::none(&uri)?;
     if !is_json(&headers) {
         return Err(Problem::not_json());
     }
-    let heartbeat = intake::heartbeat(&body).map_err(|faults| {
-        count(&shared, "invalid");
+    accept(&shared, &body).await.map(|answer| super::json(&answer))
+}
+
+/// Takes the JSON of a heartbeat and answers when the store has what the answer rests upon.
+pub(crate) async fn accept(shared: &Shared, body: &[u8]) -> Result<Answer, Problem> {
+    let heartbeat = intake::heartbeat(body).map_err(|faults| {
+        count(shared, "invalid");
         Problem::invalid_heartbeat(faults)
     })?;
     let decision = shared.with_core(|core, moment| core.heartbeat(moment, heartbeat));
-    shared.saved(decision.ticket).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
+    shared.saved(decision.ticket).await.inspect_err(|_| count(shared, "store_unavailable"))?;
     match decision.outcome {
         Ok(answer) => {
-            count(&shared, answer.result.as_str());
-            Ok(super::json(&answer))
+            count(shared, answer.result.as_str());
+            Ok(answer)
         }
         Err(refusal) => {
-            count(&shared, refusal_name(refusal));
+            count(shared, refusal_name(refusal));
             Err(refusal.into())
         }
     }
@@ -79,7 +84,7 @@ async fn probe(
 }
 
 /// Reads a body, in bounded memory and time.
-async fn read(mut body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read(mut body: Body, most_bytes: usize) -> Result<Bytes, Problem> {
     let mut kept = Vec::new();
     let mut seen_bytes = 0_usize;
     let reading = async {
@@ -90,16 +95,16 @@ async fn read(mut body: Body) -> Result<Bytes, Problem> {
             if seen_bytes > DRAINED_BYTES {
                 break;
             }
-            if seen_bytes <= BODY_BYTES {
+            if seen_bytes <= most_bytes {
                 kept.extend_from_slice(data);
             }
         }
-        if seen_bytes > BODY_BYTES { Err(Problem::too_large()) } else { Ok(Bytes::from(kept)) }
+        if seen_bytes > most_bytes { Err(Problem::too_large()) } else { Ok(Bytes::from(kept)) }
     };
     tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(Problem::body_timeout()))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = content_type.and_then(|text| text.split(';').next()).unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/json")

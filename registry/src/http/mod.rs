@@ -13,13 +13,13 @@
 //! - `conditional`: entity tags
 //! - `problem`: the one place that turns errors into answers
 
-mod agents;
+pub(crate) mod agents;
 mod capabilities;
 mod conditional;
 pub(crate) mod encoding;
 mod events;
 mod filters;
-mod heartbeat;
+pub(crate) mod heartbeat;
 mod pages;
 mod problem;
 mod query;
@@ -36,16 +36,18 @@ use axum::response::{IntoResponse, Response};
 
 use crate::clock::Stopwatch;
 use crate::shared::Shared;
-use problem::Problem;
+pub(crate) use pages::LARGEST_LIMIT;
+pub(crate) use problem::Problem;
 
-/// Every route.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+/// Every route; `allowed_hosts` are the names that `/mcp` answers to besides the loopback ones.
+pub(crate) fn router(shared: Arc<Shared>, allowed_hosts: &[String]) -> Router {
     Router::new()
         .merge(heartbeat::router())
         .merge(agents::router())
         .merge(capabilities::router())
         .merge(events::router())
         .merge(status::router())
+        .merge(crate::mcp::router(&shared, allowed_hosts))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))

@@ -19,7 +19,7 @@ use super::waiting::{LONGEST_WAIT_MS, Wait};
 use crate::shared::Shared;
 
 /// The most entries of a page.
-pub(super) const LARGEST_LIMIT: usize = 10_000;
+pub(crate) const LARGEST_LIMIT: usize = 10_000;
 pub(super) const DEFAULT_LIMIT: usize = 1_000;
 
 /// Which part of a list is asked for, and how.

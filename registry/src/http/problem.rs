@@ -12,7 +12,7 @@ use crate::shared::StoreUnavailable;
 
 /// An error as its caller sees it. `type` is a relative reference whose last segment names the kind.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -34,6 +34,14 @@ impl Problem {
         Self { kind, title, status, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None }
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(super) fn invalid_heartbeat(errors: Vec<Fault>) -> Self {
         let detail = format!("{}. Nothing changed.", faults_of("the heartbeat", errors.len()));
         let problem =
@@ -42,7 +50,7 @@ impl Problem {
     }
 
     /// The pointers take the query for an object whose members are the parameters.
-    pub(super) fn invalid_query(errors: Vec<Fault>) -> Self {
+    pub(crate) fn invalid_query(errors: Vec<Fault>) -> Self {
         let detail = faults_of("the query", errors.len());
         let problem = Self::new("/problems/invalid-query", StatusCode::BAD_REQUEST, "Invalid query", detail);
         Self { errors, ..problem }
@@ -57,7 +65,7 @@ impl Problem {
         Self::new("/problems/body-timeout", StatusCode::REQUEST_TIMEOUT, "The body came too slowly", detail)
     }
 
-    pub(super) fn too_large() -> Self {
+    pub(crate) fn too_large() -> Self {
         let detail = format!("a heartbeat has {BODY_BYTES} bytes at most. Nothing changed.");
         Self::new("/problems/too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
     }
@@ -89,7 +97,7 @@ impl Problem {
         Self { retry_after_seconds: Some(1), ..problem }
     }
 
-    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "an answer could not be made");
         let title = "The answer could not be made";
         Self::new("/problems/internal", StatusCode::INTERNAL_SERVER_ERROR, title, error.to_string())
