@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::Status;
-use crate::capabilities::{Side, names_of_both};
-use crate::document::{AgentId, CapabilityName, Document};
+use crate::capabilities::{Side, differing_names};
+use crate::document::{AgentId, Document};
 use crate::events::Event;
 use crate::filter::{AgentFilter, CapabilityFilter, View};
 use crate::registry::Registry;
@@ -124,18 +124,16 @@ impl Registry {
         filter: &CapabilityFilter,
         since: Revision,
     ) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
-        let mut touched: BTreeMap<CapabilityName, bool> = BTreeMap::new();
+        let mut differing = BTreeSet::new();
         for (agent_id, before) in self.first_sides(since) {
             // Above the floor everything is known.
             let Before::Known(before) = before else { continue };
-            for (name, differs) in names_of_both(filter, before, self.side_now(agent_id)) {
-                *touched.entry(name.clone()).or_default() |= differs.was_shown;
-            }
+            differing.extend(differing_names(filter, before, self.side_now(agent_id)).cloned());
         }
-        let names: BTreeSet<_> = touched.keys().cloned().collect();
-        let entries = self.capability_entries_of(filter, &names);
-        let gone = touched.iter().filter(|(name, was_shown)| **was_shown && !entries.contains_key(*name));
-        let removed = gone.map(|(name, _)| name.as_str().into()).collect();
+        let entries = self.capability_entries_of(filter, &differing);
+        // Whoever makes a difference and is not shown now was shown then.
+        let gone = differing.iter().filter(|name| !entries.contains_key(*name));
+        let removed = gone.map(|name| name.as_str().into()).collect();
         (entries.into_values().collect(), removed)
     }
 
