@@ -104,26 +104,19 @@ pub(crate) fn names_of(document: &Document) -> BTreeSet<&CapabilityName> {
     document.capabilities.iter().map(|capability| &capability.name).collect()
 }
 
-/// The names under which a filter shows what two sides of an agent offer, each with whether the sides differ there.
-pub(crate) fn names_of_both<'a>(
+/// The names under which a filter shows two sides of an agent differently.
+pub(crate) fn differing_names<'a>(
     filter: &CapabilityFilter,
     before: Option<Side<'a>>,
     after: Option<Side<'a>>,
-) -> impl Iterator<Item = (&'a CapabilityName, Differs)> {
+) -> impl Iterator<Item = &'a CapabilityName> {
     let sides = [before, after];
     let names: BTreeSet<_> = sides.iter().flatten().flat_map(|(_, document, _)| names_of(document)).collect();
-    names.into_iter().filter_map(move |name| {
+    names.into_iter().filter(move |name| {
         let [before, after] =
             sides.map(|side| side.map_or_else(Vec::new, |side| shown(filter, name, side).collect()));
-        (before != after).then_some((name, Differs { was_shown: !before.is_empty() }))
+        before != after
     })
-}
-
-/// What two sides of an agent differ in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Differs {
-    /// Whether the side before was shown at all.
-    pub(crate) was_shown: bool,
 }
 
 fn admitted<'a>(

@@ -1,14 +1,17 @@
 //! What changed since a revision: the log of changes, and the deltas that are read from it.
 //!
 //! The log knows of each change who it was about and what views had shown before it. So a delta names as removed
-//! only what its asker has seen, whatever it filters by.
+//! only what its asker has seen, whatever it filters by. Of the time before a clean restart only the events are left:
+//! they say who changed, but not what they had offered. So deltas of agents go on then, and may name as removed who had
+//! not passed the filter; deltas of capabilities begin anew.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::Status;
-use crate::capabilities::{Side, names_of_both};
-use crate::document::{AgentId, CapabilityName, Document};
+use crate::capabilities::{Side, differing_names};
+use crate::document::{AgentId, Document};
+use crate::events::Event;
 use crate::filter::{AgentFilter, CapabilityFilter, View};
 use crate::registry::Registry;
 use crate::time::{Instant, Moment, Revision};
@@ -69,7 +72,11 @@ impl Registry {
         if since > self.revision {
             return Err(Resync::FromTheFuture);
         }
-        if since < self.changes.floor {
+        let is_known = match view {
+            View::Agents(_) => since >= self.changes.earlier_floor,
+            View::Capabilities(_) => since >= self.changes.floor,
+        };
+        if !is_known {
             return Err(Resync::TooOld);
         }
         let (changed, removed) = match view {
@@ -98,9 +105,13 @@ impl Registry {
             let admits = |side: Option<Side<'_>>| {
                 side.is_some_and(|(agent_id, document, status)| filter.admits(agent_id, document, status))
             };
+            let may_have_been_there = match before {
+                Before::Known(side) => admits(side),
+                Before::Unknown => true,
+            };
             if admits(self.side_now(agent_id)) {
                 stays.push(agent_id.clone());
-            } else if admits(before) {
+            } else if may_have_been_there {
                 removed.push(agent_id.as_str().into());
             }
         }
@@ -113,24 +124,28 @@ impl Registry {
         filter: &CapabilityFilter,
         since: Revision,
     ) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
-        let mut touched: BTreeMap<CapabilityName, bool> = BTreeMap::new();
+        let mut differing = BTreeSet::new();
         for (agent_id, before) in self.first_sides(since) {
-            for (name, differs) in names_of_both(filter, before, self.side_now(agent_id)) {
-                *touched.entry(name.clone()).or_default() |= differs.was_shown;
-            }
+            // Above the floor everything is known.
+            let Before::Known(before) = before else { continue };
+            differing.extend(differing_names(filter, before, self.side_now(agent_id)).cloned());
         }
-        let names: BTreeSet<_> = touched.keys().cloned().collect();
-        let entries = self.capability_entries_of(filter, &names);
-        let gone = touched.iter().filter(|(name, was_shown)| **was_shown && !entries.contains_key(*name));
-        let removed = gone.map(|(name, _)| name.as_str().into()).collect();
+        let entries = self.capability_entries_of(filter, &differing);
+        // Whoever makes a difference and is not shown now was shown then.
+        let gone = differing.iter().filter(|name| !entries.contains_key(*name));
+        let removed = gone.map(|name| name.as_str().into()).collect();
         (entries.into_values().collect(), removed)
     }
 
     /// Everybody who changed after a revision, with what views showed of them at it.
-    fn first_sides(&self, after: Revision) -> BTreeMap<&AgentId, Option<Side<'_>>> {
+    fn first_sides(&self, after: Revision) -> BTreeMap<&AgentId, Before<'_>> {
         let mut sides = BTreeMap::new();
+        for earlier in self.changes.earlier.iter().filter(|earlier| earlier.revision > after) {
+            let before = if earlier.was_shown { Before::Unknown } else { Before::Known(None) };
+            sides.entry(&earlier.agent_id).or_insert(before);
+        }
         for change in self.changes.after(after) {
-            sides.entry(&change.agent_id).or_insert_with(|| change.before(&change.agent_id));
+            sides.entry(&change.agent_id).or_insert_with(|| Before::Known(change.before(&change.agent_id)));
         }
         sides
     }
@@ -156,8 +171,27 @@ pub(crate) struct Changes {
     kept: VecDeque<Change>,
     /// Every change after this revision is kept.
     floor: Revision,
+    /// Those of before the last start, oldest first, as far as the events tell of them.
+    earlier: Vec<Earlier>,
+    /// Every change after this revision is kept or among the earlier.
+    earlier_floor: Revision,
     /// Of the documents that only this log still holds, about.
     bytes: usize,
+}
+
+/// What views showed of an agent at a revision.
+#[derive(Debug, Clone, Copy)]
+enum Before<'a> {
+    Known(Option<Side<'a>>),
+    /// Something, of which nothing else is known.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Earlier {
+    revision: Revision,
+    agent_id: AgentId,
+    was_shown: bool,
 }
 
 #[derive(Debug)]
@@ -169,6 +203,12 @@ struct Change {
     bytes: usize,
 }
 
+impl From<&Event> for Earlier {
+    fn from(event: &Event) -> Self {
+        Self { revision: event.revision, agent_id: event.agent_id.clone(), was_shown: event.from.is_some() }
+    }
+}
+
 impl Change {
     fn before<'a>(&'a self, agent_id: &'a AgentId) -> Option<Side<'a>> {
         self.before.as_ref().map(|(document, status)| (agent_id, document, *status))
@@ -176,9 +216,18 @@ impl Change {
 }
 
 impl Changes {
-    /// Nothing is known of what came before `floor`.
-    pub(crate) fn new(floor: Revision) -> Self {
-        Self { kept: VecDeque::new(), floor, bytes: 0 }
+    /// A log that begins after `floor`. `events` are those of before, in order. They tell of every change, if the last
+    /// of them made the last revision; otherwise the end was not clean, and some were lost.
+    pub(crate) fn new(floor: Revision, events: &[Event]) -> Self {
+        let mut log =
+            Self { kept: VecDeque::new(), floor, earlier: Vec::new(), earlier_floor: floor, bytes: 0 };
+        if let (Some(first), Some(last)) = (events.first(), events.last())
+            && last.revision == floor
+        {
+            log.earlier_floor = Revision(first.revision.0.saturating_sub(1));
+            log.earlier = events.iter().map(Earlier::from).collect();
+        }
+        log
     }
 
     /// Notes a change. `before` is what views showed, and whether the change put another document in its place.
@@ -197,6 +246,8 @@ impl Changes {
             let Some(oldest) = self.kept.pop_front() else { return };
             self.bytes = self.bytes.saturating_sub(oldest.bytes);
             self.floor = oldest.revision;
+            self.earlier_floor = self.floor;
+            self.earlier = Vec::new();
         }
     }
 
@@ -223,7 +274,7 @@ mod tests {
         let large = (Arc::new(document), Status::Healthy);
         let agent_id = AgentId::parse("a").unwrap();
         let now = Instant::from_us(0);
-        let mut log = Changes::new(Revision(0));
+        let mut log = Changes::new(Revision(0), &[]);
         for number in 1..=300 {
             log.push(now, Revision(number), &agent_id, Some(large.clone()), true);
         }
@@ -231,7 +282,7 @@ mod tests {
         assert_eq!(log.kept.len(), 255);
         assert_eq!(log.floor, Revision(45));
 
-        let mut log = Changes::new(Revision(0));
+        let mut log = Changes::new(Revision(0), &[]);
         for number in 1..=1 + MOST_CHANGES as u64 {
             log.push(now, Revision(number), &agent_id, Some(large.clone()), false);
         }

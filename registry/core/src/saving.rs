@@ -92,7 +92,7 @@ impl Registry {
             index: Index::default(),
             snapshots: Snapshots::default(),
             unsaved: Unsaved::default(),
-            changes: Changes::new(saved.revision),
+            changes: Changes::new(saved.revision, &saved.events),
             events: History::new(saved.next_event.max(1), saved.events),
             forgettable: VecDeque::new(),
             next_key: saved.agents.iter().map(|agent| agent.key).max().map_or(1, |key| key + 1),

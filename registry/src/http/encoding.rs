@@ -30,8 +30,9 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// The one to prefer first.
-    const ALL: [Self; 3] = [Self::Zstd, Self::Gzip, Self::Identity];
+    /// The one to prefer first. The zstd encoder in Rust does not make lists as small as gzip does (186 to 133 KB of
+    /// 10,000 agents), so it is for those who ask for it alone, or first.
+    const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::Identity];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -184,11 +185,11 @@ mod tests {
             ("gzip", &[Gzip, Identity]),
             ("GZIP", &[Gzip, Identity]),
             ("x-gzip", &[Gzip, Identity]),
-            ("gzip, zstd", &[Zstd, Gzip, Identity]),
+            ("gzip, zstd", &[Gzip, Zstd, Identity]),
             ("gzip, deflate, br", &[Gzip, Identity]),
             ("zstd;q=0.5, gzip;q=0.8", &[Gzip, Zstd, Identity]),
             ("gzip;q=0", &[Identity]),
-            ("*", &[Zstd, Gzip, Identity]),
+            ("*", &[Gzip, Zstd, Identity]),
             ("*;q=0, gzip", &[Gzip]),
             ("identity, gzip;q=0.5", &[Identity, Gzip]),
             ("identity;q=0", &[Identity]),

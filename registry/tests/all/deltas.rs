@@ -71,9 +71,20 @@ async fn what_cannot_be_told_is_410_and_what_makes_no_sense_is_400() {
     assert_eq!(registry.get("/agents?version=1").await.pointers(), ["/version"], "whose version?");
     registry.stop().await.unwrap();
 
-    // A clean stop uses no revision up, yet the log is the process's: what came before its start is not known.
+    // After a clean stop the deltas of agents go on; what the capabilities had been is not known any more.
     let registry = Registry::start(folder.path(), &[]).await;
-    registry.get(&format!("/agents?since=0&store_id={store_id}")).await.problem(410, "/resync");
-    assert_eq!(registry.get(&format!("/agents?since=1&store_id={store_id}")).await.status, 200);
+    let delta = registry.get(&format!("/agents?since=0&store_id={store_id}")).await.json();
+    assert_eq!((&delta["revision"], &delta["changed"][0]["agent_id"]), (&json!(1), &json!("a")));
+    registry.get(&format!("/capabilities?since=0&store_id={store_id}")).await.problem(410, "/resync");
+    assert_eq!(registry.get(&format!("/capabilities?since=1&store_id={store_id}")).await.status, 200);
+
+    // After a kill everybody reads the list again.
+    let copy = tempdir().unwrap();
+    for name in ["registry.db", "registry.db-wal"] {
+        std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let revived = Registry::start(copy.path(), &[]).await;
+    revived.get(&format!("/agents?since=1&store_id={store_id}")).await.problem(410, "/resync");
+    revived.stop().await.unwrap();
     registry.stop().await.unwrap();
 }
