@@ -35,7 +35,9 @@ pub(crate) fn request(method: &str, params: Value) -> Value {
 }
 
 pub(crate) fn tool_call(name: &str, arguments: Value) -> Value {
-    request("tools/call", json!({ "name": name, "arguments": arguments }))
+    let mut params = json!({ "name": name });
+    params["arguments"] = arguments;
+    request("tools/call", params)
 }
 
 /// The headers that the newer revision wants with a message.
