@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::agent::{Agent, Phase, Status};
 use crate::document::{AgentId, Document, Reported};
 use crate::events::{Cause, Event, Kind, Pending};
+use crate::figures::Figures;
 use crate::registry::{Registry, Setup};
 use crate::snapshots::Snapshots;
 use crate::time::{Moment, Revision, WallTime};
@@ -92,6 +93,7 @@ impl Registry {
             events: Pending::new(saved.next_event.max(1)),
             forgettable: VecDeque::new(),
             next_key: saved.agents.iter().map(|agent| agent.key).max().map_or(1, |key| key + 1),
+            figures: Figures::default(),
         };
         for agent in saved.agents {
             registry.put_back(agent, moment);
@@ -175,6 +177,7 @@ impl Registry {
             document: saved.document,
             reported: saved.reported,
             phase: saved.phase,
+            former: None,
             epoch: saved.epoch,
             incarnation: saved.incarnation,
             sequence: saved.sequence,
@@ -191,6 +194,7 @@ impl Registry {
         };
         if let Some(status) = agent.status() {
             self.index.replace(&agent_id, None, Some((&agent.document, status)), self.revision);
+            self.figures.moved(None, Some((&agent.document.agent_type, status)));
             for (other, held) in Status::ALL.into_iter().zip(&mut self.counts) {
                 *held += usize::from(other == status);
             }

@@ -9,6 +9,7 @@
 mod lists;
 mod model;
 mod pause;
+mod reload;
 mod saving;
 mod support;
 mod table;
