@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::seal::Seal;
 
 /// How long an answer waits for the store. A store that hangs is a store that fails.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +26,12 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) metrics: Metrics,
+    /// What holds this process to calling nobody.
+    pub(crate) seal: Seal,
+    /// Whether every request leaves a line in the log.
+    pub(crate) access_log: bool,
+    /// Woken when the policies are others, since deadlines may then come sooner than any timer expects.
+    pub(crate) policies_set: Notify,
 }
 
 /// How far the store has come.
@@ -43,7 +50,7 @@ pub(crate) struct Progress {
 pub(crate) struct StoreUnavailable;
 
 impl Shared {
-    pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics) -> Self {
+    pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, seal: Seal, access_log: bool) -> Self {
         Self {
             core: Mutex::new(core),
             clock,
@@ -51,6 +58,9 @@ impl Shared {
             stopping: watch::Sender::new(false),
             progress: watch::Sender::default(),
             metrics,
+            seal,
+            access_log,
+            policies_set: Notify::new(),
         }
     }
 

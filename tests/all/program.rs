@@ -5,55 +5,60 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// The binary under test.
-pub fn wallflower() -> Command {
+pub(crate) fn wallflower() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wallflower"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("WALLFLOWER_CONFIG").stdin(Stdio::null());
     command
 }
 
 /// Runs it to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     wallflower().args(arguments).output().unwrap()
 }
 
-pub fn code(output: &Output) -> i32 {
+pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap_or_else(|| panic!("ended by a signal: {}", text(output)))
 }
 
 /// Everything that it printed.
-pub fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// `report.json` of a run.
-pub fn report(folder: &Path) -> serde_json::Value {
+pub(crate) fn report(folder: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(folder.join("report.json")).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 /// A running `wallflower serve`, killed when dropped.
-pub struct Served {
-    pub child: Child,
-    pub url: String,
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    pub(crate) url: String,
 }
 
 impl Served {
-    pub fn start(folder: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, more: &[&str]) -> Self {
         let database = format!("sqlite://{}", folder.join("registry.db").display());
-        let mut child = wallflower()
-            .args(["serve", "--listen", "127.0.0.1:0", "--database", &database])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = wallflower();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--database", &database]).args(more);
+        Self::of(command, folder)
+    }
+
+    /// Starts a command that becomes `wallflower serve`. Its log goes to `serve.log` in the folder.
+    pub(crate) fn of(mut command: Command, folder: &Path) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(folder.join("serve.log")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("first line: {line:?}"));
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| {
+            let log = std::fs::read_to_string(folder.join("serve.log")).unwrap_or_default();
+            panic!("first line: {line:?}, log: {log}")
+        });
         Self { url: url.to_owned(), child }
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
 }
@@ -66,12 +71,12 @@ impl Drop for Served {
 }
 
 /// Sends a signal by process id.
-pub fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
 }
 
 /// The process ids of the children of a process.
-pub fn children(pid: u32) -> Vec<u32> {
+pub(crate) fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     tasks
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
@@ -80,7 +85,7 @@ pub fn children(pid: u32) -> Vec<u32> {
 }
 
 /// Load makes load tests lie: whoever measures takes this first.
-pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
     static MACHINE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     MACHINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -11,8 +11,17 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Place, Problem};
 use super::value::Found;
 
-const SETTINGS: [&str; 7] =
-    ["listen", "database", "log_format", "max_agents", "max_connections", "insecure", "policies"];
+const SETTINGS: [&str; 9] = [
+    "listen",
+    "database",
+    "log_format",
+    "access_log",
+    "max_agents",
+    "max_connections",
+    "insecure",
+    "seal",
+    "policies",
+];
 const TIMEOUTS: [&str; 4] = ["heartbeat_interval", "degraded_after", "expires_after", "evict_after"];
 /// From this similarity on (Jaro-Winkler, 0 to 1) a known key is taken for what was meant.
 const SIMILAR: f64 = 0.8;
@@ -23,9 +32,11 @@ pub(super) struct File {
     pub(super) listen: Option<Found>,
     pub(super) database: Option<Found>,
     pub(super) log_format: Option<Found>,
+    pub(super) access_log: Option<Found>,
     pub(super) max_agents: Option<Found>,
     pub(super) max_connections: Option<Found>,
     pub(super) insecure: Option<Found>,
+    pub(super) seal: Option<Found>,
     pub(super) policies: Vec<RawPolicy>,
 }
 
@@ -64,9 +75,11 @@ impl Walk<'_> {
                 "listen" => &mut file.listen,
                 "database" => &mut file.database,
                 "log_format" => &mut file.log_format,
+                "access_log" => &mut file.access_log,
                 "max_agents" => &mut file.max_agents,
                 "max_connections" => &mut file.max_connections,
                 "insecure" => &mut file.insecure,
+                "seal" => &mut file.seal,
                 "policies" => {
                     file.policies = self.policies(value);
                     continue;

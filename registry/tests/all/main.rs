@@ -9,6 +9,8 @@
 mod heartbeats;
 mod input;
 mod lists;
+mod locked;
+mod metrics;
 mod server;
 mod store;
 mod support;
