@@ -30,6 +30,13 @@ pub(crate) enum Command {
     /// Judge a saved history again.
     #[command(after_help = EXIT_CODES)]
     Judge(Judge),
+    /// Copy the registry's database while it runs.
+    Backup(Backup),
+    /// Look at a configuration file.
+    #[command(subcommand)]
+    Config(Config),
+    /// List the agents of a running registry.
+    Agents(Agents),
 }
 
 /// `wallflower serve`. A flag beats the environment, which beats the file, which beats the default.
@@ -47,6 +54,9 @@ pub(crate) struct Serve {
     /// `text` or `json` [default: text].
     #[arg(long, value_name = "FORMAT", env = "WALLFLOWER_LOG_FORMAT")]
     pub(crate) log_format: Option<String>,
+    /// One line in the log for each request.
+    #[arg(long, value_name = "BOOLEAN", env = "WALLFLOWER_ACCESS_LOG", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) access_log: Option<String>,
     /// Most agents held; a registration beyond gets 507 [default: 1000000].
     #[arg(long, value_name = "NUMBER", env = "WALLFLOWER_MAX_AGENTS")]
     pub(crate) max_agents: Option<String>,
@@ -62,6 +72,9 @@ pub(crate) struct Serve {
     /// Listen on an address that is not loopback, without protection.
     #[arg(long, value_name = "BOOLEAN", env = "WALLFLOWER_INSECURE", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) insecure: Option<String>,
+    /// Let the kernel hold the process to calling nobody: `off`, `try` or `require` [default: try].
+    #[arg(long, value_name = "MODE", env = "WALLFLOWER_SEAL")]
+    pub(crate) seal: Option<String>,
     /// Stop when standard input closes: a registry that a harness started must not outlive it.
     #[arg(long, hide = true)]
     pub(crate) stop_with_stdin: bool,
@@ -147,4 +160,50 @@ pub(crate) struct Judge {
     /// Judge by these timeouts instead of the history's own: TOML or JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) policies: Option<PathBuf>,
+}
+
+/// `wallflower backup`.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// Where the copy goes; it must not be there yet.
+    pub(crate) file: PathBuf,
+    /// Where the registry's database is named.
+    #[arg(long, value_name = "FILE", env = "WALLFLOWER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The SQLite file [default: sqlite://registry.db].
+    #[arg(long, value_name = "URL", env = "WALLFLOWER_DATABASE")]
+    pub(crate) database: Option<String>,
+}
+
+/// `wallflower config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say what is wrong with a configuration file, or what it sets.
+    Check {
+        /// The TOML file.
+        file: PathBuf,
+    },
+}
+
+/// `wallflower agents`. The filters are those of `GET /agents`.
+#[derive(Debug, Args)]
+pub(crate) struct Agents {
+    /// The registry.
+    #[arg(long, value_name = "URL", env = "WALLFLOWER_URL", default_value = "http://127.0.0.1:8000")]
+    pub(crate) url: String,
+    /// Print the entries as the registry gives them, one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Of this type.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) agent_type: Option<String>,
+    /// healthy, degraded or expired; without it healthy and degraded. Repeatable.
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Vec<String>,
+    /// That offer this capability.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) capability: Option<String>,
+    /// k=v, k!=v, k or !k. Repeatable.
+    #[arg(long, value_name = "TEST")]
+    pub(crate) label: Vec<String>,
 }

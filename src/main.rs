@@ -3,13 +3,19 @@
 //!
 //! - [`cli`]: the command line.
 //! - [`serve`]: the reference registry.
+//! - [`backup`]: a copy of the reference registry's database.
+//! - [`config`]: looks at a configuration file.
+//! - [`agents`]: lists the agents of a running registry, for people.
 //! - [`loadtest`]: a scenario against a registry.
 //! - [`conformance`]: the requirements against a registry.
 //! - [`progress`]: what is shown while a run goes on.
 //! - [`judge`]: a saved history judged again.
 //! - [`run`]: what the three have in common: output folder, interruption, progress, the closing lines.
 
+mod agents;
+mod backup;
 mod cli;
+mod config;
 mod conformance;
 mod judge;
 mod loadtest;
@@ -37,6 +43,9 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Config(arguments) => config::config(&arguments),
+        Command::Agents(arguments) => agents::agents(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
     };
     match ended {

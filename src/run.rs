@@ -110,6 +110,15 @@ where
     })
 }
 
+/// Runs what is done with one short call after the other.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(TROUBLE, format!("cannot start the runtime: {error}")))?;
+    Ok(runtime.block_on(work))
+}
+
 /// Resolves at ctrl-c or SIGTERM.
 pub(crate) async fn end_signal() {
     use tokio::signal::unix::{SignalKind, signal};

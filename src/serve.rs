@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 
-use registry::config::{Overrides, Settings};
+use registry::config::{Overrides, Policies, Settings};
 use tokio::io::AsyncReadExt as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::cli::Serve;
 use crate::run::{Failure, TROUBLE, USAGE, end_signal};
@@ -23,10 +25,24 @@ pub(crate) fn serve(arguments: &Serve) -> Result<u8, Failure> {
         // Who does not read the address can still use it.
         let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
     };
-    let served = runtime.block_on(registry::server::run(settings, announce, stop(arguments.stop_with_stdin)));
+    let served = runtime.block_on(async {
+        let (policies, reloaded) = watch::channel(settings.policies.clone());
+        let hangups = signal(SignalKind::hangup())
+            .map_err(|error| Failure::new(TROUBLE, format!("cannot listen to SIGHUP: {error}")))?;
+        let reloads = reload_at(hangups, arguments, settings.clone(), policies);
+        let stop = async {
+            tokio::select! {
+                () = stop(arguments.stop_with_stdin) => {}
+                () = reloads => {}
+            }
+        };
+        registry::server::run_reloadable(settings, reloaded, announce, stop)
+            .await
+            .map_err(|error| Failure::new(TROUBLE, error))
+    });
     // A thread that still waits for standard input must not hold up the end.
     runtime.shutdown_background();
-    served.map_err(|error| Failure::new(TROUBLE, error))?;
+    served?;
     Ok(0)
 }
 
@@ -52,15 +68,46 @@ async fn stop(with_stdin: bool) {
     }
 }
 
+/// Reads the settings again at every SIGHUP and hands on the policies. Never ends. What cannot be read or is wrong
+/// changes nothing.
+async fn reload_at(
+    mut hangups: Signal,
+    arguments: &Serve,
+    running: Settings,
+    policies: watch::Sender<Policies>,
+) {
+    loop {
+        if hangups.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        let Some(file) = &arguments.config else {
+            tracing::warn!("SIGHUP changes nothing: there is no configuration file");
+            continue;
+        };
+        match Settings::load(Some(file), &overrides(arguments)) {
+            Ok(settings) => {
+                let others = Settings { policies: running.policies.clone(), ..settings.clone() };
+                if others != running {
+                    tracing::warn!("settings other than policies hold from the next start on");
+                }
+                policies.send_replace(settings.policies);
+            }
+            Err(error) => tracing::error!(%error, "the policies stay as they were: the settings are wrong"),
+        }
+    }
+}
+
 fn overrides(arguments: &Serve) -> Overrides {
     Overrides {
         listen: arguments.listen.clone(),
         database: arguments.database.clone(),
         log_format: arguments.log_format.clone(),
+        access_log: arguments.access_log.clone(),
         max_agents: arguments.max_agents.clone(),
         allowed_hosts: arguments.allowed_hosts.clone(),
         max_connections: arguments.max_connections.clone(),
         insecure: arguments.insecure.clone(),
+        seal: arguments.seal.clone(),
         policies: arguments.policy.clone(),
     }
 }

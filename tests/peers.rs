@@ -75,7 +75,8 @@ fn settled(out: &Path) -> bool {
     let is = |id: &str, verdict: &str| rows.iter().any(|row| row["id"] == id && row["verdict"] == verdict);
     let undecided = rows.iter().any(|row| row["verdict"] == "undecided");
     let starved = report["generator"]["run_queue_wait_share"].as_f64().unwrap() > 0.05;
-    !undecided && !(is("TIME-4", "fail") && starved)
+    let late_for_want_of_cpu = starved && is("TIME-4", "fail");
+    !undecided && !late_for_want_of_cpu
 }
 
 /// Repeats a run that the machine was too busy for; INVALID is no answer.

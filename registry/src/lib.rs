@@ -7,7 +7,7 @@
 //! - `clock`: the one place that reads time, and notices when the process was paused
 //! - `shared`: the core behind its lock, and waiting until the store has a change
 //! - `timers`: makes due transitions while nobody asks
-//! - `store`: the SQLite file: opening, loading, and the one writer
+//! - `store`: the SQLite file: opening, loading, the one writer, and [`backup`]
 //! - `http`: routes, one file per resource
 //! - `mcp`: the same as tools of the Model Context Protocol
 //! - `metrics`: what Prometheus reads
@@ -24,3 +24,5 @@ pub mod server;
 mod shared;
 mod store;
 mod timers;
+
+pub use store::backup;

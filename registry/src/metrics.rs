@@ -1,11 +1,15 @@
-//! What Prometheus reads: a registry of our own, not the process-wide one.
+//! What Prometheus reads: a registry of our own, not the process-wide one. docs/metrics.md has every figure in one
+//! table, and a test holds the two together.
 
-use prometheus::proto::MetricFamily;
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::proto::{self, MetricFamily};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
 use registry_core::agent::Status;
+use registry_core::figures::{Durations, End};
 
 use crate::shared::Shared;
 
@@ -13,6 +17,8 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
+    /// Held while series are set and gathered: two at once would gather what the other has half set.
+    rendering: Mutex<()>,
     pub(crate) requests: IntCounterVec,
     pub(crate) request_seconds: HistogramVec,
     pub(crate) heartbeats: IntCounterVec,
@@ -27,9 +33,24 @@ pub(crate) struct Metrics {
     revision: IntGauge,
     unsaved: IntGauge,
     events: IntCounterVec,
+    leases_ended: IntCounterVec,
+    sealed: IntGauge,
+    store_failing: IntGauge,
     uptime_seconds: IntGauge,
 }
 
+/// What may become of a heartbeat.
+const HEARTBEAT_RESULTS: [&str; 9] = [
+    "registered",
+    "renewed",
+    "updated",
+    "stale",
+    "unknown_agent",
+    "lower_incarnation",
+    "registry_full",
+    "store_unavailable",
+    "invalid",
+];
 /// From 50 us to 5 s.
 const SECONDS: [f64; 11] = [0.000_05, 0.000_2, 0.000_5, 0.001, 0.002_5, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0];
 
@@ -70,15 +91,46 @@ impl Metrics {
                 "Answers that were compressed, by coding. Those served again are not counted.",
                 &["coding"],
             )?,
-            agents: IntGaugeVec::new(Opts::new("registry_agents", "Agents by status."), &["status"])?,
+            agents: IntGaugeVec::new(
+                Opts::new(
+                    "registry_agents",
+                    "Agents by type and status; types without a policy of their own are `other`.",
+                ),
+                &["type", "status"],
+            )?,
             revision: IntGauge::new("registry_revision", "The number of the last visible change.")?,
             unsaved: IntGauge::new("registry_unsaved_agents", "Agents with changes that the store lacks.")?,
             events: counters("registry_events_total", "Events since the start, by kind.", &["kind"])?,
+            leases_ended: counters(
+                "registry_leases_ended_total",
+                "Leases that ended, by type and by what ended them.",
+                &["type", "reason"],
+            )?,
+            sealed: IntGauge::new("registry_sealed", "1 when the kernel lets this process call nobody.")?,
+            store_failing: IntGauge::new("registry_store_failing", "1 when the last transaction failed.")?,
             uptime_seconds: IntGauge::new("registry_uptime_seconds", "Time since the start.")?,
+            rendering: Mutex::default(),
             registry,
         };
         metrics.register()?;
+        metrics.begin()?;
         Ok(metrics)
+    }
+
+    /// A series that appears with its first event hides that event from `increase()`: what is known begins at 0.
+    fn begin(&self) -> Result<(), prometheus::Error> {
+        for result in HEARTBEAT_RESULTS {
+            self.heartbeats.with_label_values(&[result]);
+        }
+        for coding in ["gzip", "zstd"] {
+            self.encodings.with_label_values(&[coding]);
+        }
+        let build_info = IntGaugeVec::new(
+            Opts::new("registry_build_info", "1; the label says which version runs."),
+            &["version"],
+        )?;
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        self.registry.register(Box::new(build_info))
     }
 
     fn register(&self) -> Result<(), prometheus::Error> {
@@ -97,6 +149,9 @@ impl Metrics {
         registry.register(Box::new(self.revision.clone()))?;
         registry.register(Box::new(self.unsaved.clone()))?;
         registry.register(Box::new(self.events.clone()))?;
+        registry.register(Box::new(self.leases_ended.clone()))?;
+        registry.register(Box::new(self.sealed.clone()))?;
+        registry.register(Box::new(self.store_failing.clone()))?;
         registry.register(Box::new(self.uptime_seconds.clone()))
     }
 
@@ -109,22 +164,79 @@ impl Metrics {
 
     /// Every figure at this instant.
     pub(crate) fn gather(&self, shared: &Shared) -> Vec<MetricFamily> {
-        shared.with_core(|core, moment| {
+        let rendering = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
+        let durations = shared.with_core(|core, moment| {
             let counts = core.counts(moment);
-            let held = [counts.healthy, counts.degraded, counts.expired];
-            for (status, held) in Status::ALL.into_iter().zip(held) {
-                self.agents.with_label_values(&[status.as_str()]).set(gauge(held as u64));
+            // A reload may have taken a type's policy and with it the type's series.
+            self.agents.reset();
+            for (name, held) in core.agents_by_type(moment) {
+                for (status, held) in Status::ALL.into_iter().zip(held) {
+                    self.agents.with_label_values(&[name.as_str(), status.as_str()]).set(gauge(held as u64));
+                }
+                for end in End::ALL {
+                    self.leases_ended.with_label_values(&[name.as_str(), end.as_str()]);
+                }
+            }
+            let figures = core.figures();
+            for (name, end, count) in figures.ended() {
+                raise(&self.leases_ended.with_label_values(&[name, end.as_str()]), count);
             }
             for (kind, count) in core.event_counts() {
-                let counter = self.events.with_label_values(&[kind.as_str()]);
-                counter.inc_by(count.saturating_sub(counter.get()));
+                raise(&self.events.with_label_values(&[kind.as_str()]), count);
             }
             self.revision.set(gauge(counts.revision.0));
             self.unsaved.set(gauge(core.unsaved_agents() as u64));
+            let age = family(
+                "registry_heartbeat_age_seconds",
+                "How long an agent had been silent when a heartbeat renewed its lease.",
+                &figures.heartbeat_age,
+            );
+            let lag = family(
+                "registry_transition_lag_seconds",
+                "How long after its deadline a transition was made.",
+                &figures.transition_lag,
+            );
+            [age, lag]
         });
+        self.sealed.set(i64::from(shared.seal.is_whole()));
+        self.store_failing.set(i64::from(shared.progress.borrow().is_failing));
         self.uptime_seconds.set(gauge(shared.uptime().as_secs()));
-        self.registry.gather()
+        let mut families = self.registry.gather();
+        drop(rendering);
+        families.extend(durations);
+        families
     }
+}
+
+/// The core counts from the start, as these do.
+fn raise(counter: &IntCounter, count: u64) {
+    counter.inc_by(count.saturating_sub(counter.get()));
+}
+
+/// A histogram that the core has kept.
+fn family<const N: usize>(name: &str, help: &str, durations: &Durations<N>) -> proto::MetricFamily {
+    let seconds = |us: u64| us as f64 / 1e6;
+    let mut histogram = proto::Histogram::default();
+    let mut cumulative = 0;
+    let mut buckets = Vec::with_capacity(N);
+    for (bound_us, count) in durations.bounds_us.into_iter().zip(durations.counts) {
+        cumulative += count;
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(seconds(bound_us));
+        bucket.set_cumulative_count(cumulative);
+        buckets.push(bucket);
+    }
+    histogram.set_bucket(buckets);
+    histogram.set_sample_count(durations.count);
+    histogram.set_sample_sum(seconds(durations.sum_us));
+    let mut metric = proto::Metric::default();
+    metric.set_histogram(histogram);
+    let mut family = proto::MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(proto::MetricType::HISTOGRAM);
+    family.set_metric(vec![metric]);
+    family
 }
 
 fn gauge(value: u64) -> i64 {

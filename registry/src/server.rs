@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use registry_core::policy::Policies;
 use registry_core::{Registry, Setup};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::metrics::Metrics;
-use crate::shared::Shared;
+use crate::seal::{self, SealError};
+use crate::shared::{Options, Shared};
 use crate::store::{Store, writer};
 use crate::{http, timers};
 
@@ -50,6 +53,9 @@ pub enum ServeError {
     /// The metrics cannot be set up.
     #[error("cannot set up the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The process could not be sealed, and `require` was set.
+    #[error("the process cannot be sealed: {0}; --seal try serves without")]
+    Seal(#[from] SealError),
     /// What was acknowledged is safe; what was answered with 503 is not.
     #[error("the store refused the last changes of {agents} agents; none of them had been acknowledged")]
     Unsaved {
@@ -71,12 +77,25 @@ pub async fn run(
     ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let (_never, policies) = watch::channel(settings.policies.clone());
+    run_reloadable(settings, policies, ready, shutdown).await
+}
+
+/// As [`run`]; whenever `policies` changes, the agents live by the new ones from their next heartbeat on (see
+/// [`Registry::set_policies`]). The channel's first value counts for nothing: the settings hold the first policies.
+pub async fn run_reloadable(
+    settings: Settings,
+    policies: watch::Receiver<Policies>,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let address = settings.listen;
     let listen = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
     let opened = Opened::open(&settings).await?;
     ready(bound);
+    let _reloads = Ending(tokio::spawn(reload(Arc::clone(&opened.shared), policies)));
     opened.serve(&settings, listener, shutdown).await
 }
 
@@ -100,6 +119,9 @@ impl Opened {
     async fn open(settings: &Settings) -> Result<Self, ServeError> {
         let metrics = Metrics::new()?;
         let opened = Store::open(&settings.database).await?;
+        // Whoever calls has bound the listener: from here on no other socket is needed.
+        let seal = seal::seal(settings.seal)?;
+        tracing::info!(seal = %settings.seal, passivity = seal.describe(), "this process calls nobody");
         let setup = Setup {
             store_id: opened.store_id,
             policies: settings.policies.clone(),
@@ -110,8 +132,13 @@ impl Opened {
         let core = Registry::restore(setup, opened.saved, clock.read().moment);
         // Each waiter holds a connection: half of them stay for heartbeats.
         let most_waiters = (settings.max_connections / 2).max(1);
-        let shared = Arc::new(Shared::new(core, clock, metrics, most_waiters));
-        Ok(Self { shared, store: opened.store })
+        let shared = Shared::new(
+            core,
+            clock,
+            metrics,
+            Options { most_waiters, seal, access_log: settings.access_log },
+        );
+        Ok(Self { shared: Arc::new(shared), store: opened.store })
     }
 
     async fn serve(
@@ -136,6 +163,16 @@ impl Opened {
         outcome.map_err(|unsaved| ServeError::Unsaved { agents: unsaved.agents })?;
         let revision = shared.with_core(|core, _| core.revision());
         store.close(revision).await.map_err(ServeError::Close)
+    }
+}
+
+async fn reload(shared: Arc<Shared>, mut policies: watch::Receiver<Policies>) {
+    while policies.changed().await.is_ok() {
+        let new = policies.borrow_and_update().clone();
+        let types = new.all().len();
+        let agents = shared.with_core(|core, moment| core.set_policies(moment, new));
+        shared.policies_set.notify_one();
+        tracing::info!(types, agents, "other policies hold for each agent from its next heartbeat on");
     }
 }
 
@@ -170,7 +207,7 @@ async fn accept(
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, _)) => serve_connection(shared, &connections, &router, stream, permit),
+            Ok((stream, peer)) => serve_connection(shared, &connections, &router, (stream, peer), permit),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
@@ -183,7 +220,7 @@ fn serve_connection(
     shared: &Arc<Shared>,
     connections: &GracefulShutdown,
     router: &axum::Router,
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
     permit: Option<OwnedSemaphorePermit>,
 ) {
     // Answers are small and complete: waiting for more to send only delays them.
@@ -191,11 +228,16 @@ fn serve_connection(
         tracing::debug!(%error, "a connection was lost at once");
         return;
     }
+    let routes = TowerToHyperService::new(router.clone());
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(http::Peer(peer));
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        .serve_connection(TokioIo::new(stream), service);
     let connection = connections.watch(connection);
     let open = shared.metrics.connections.clone();
     open.inc();

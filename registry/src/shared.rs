@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::clock::Clock;
 use crate::http::encoding::Encoded;
 use crate::metrics::Metrics;
+use crate::seal::Seal;
 
 /// How long an answer waits for the store. A store that hangs is a store that fails.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +38,23 @@ pub(crate) struct Shared {
     pub(crate) encoded: Encoded,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) metrics: Metrics,
+    /// What holds this process to calling nobody.
+    pub(crate) seal: Seal,
+    /// Whether every request leaves a line in the log.
+    pub(crate) access_log: bool,
+    /// Woken when the policies are others, since deadlines may then come sooner than any timer expects.
+    pub(crate) policies_set: Notify,
+}
+
+/// How a registry serves, as far as everything that serves must know.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// How many calls may wait for a change at one time.
+    pub(crate) most_waiters: usize,
+    /// What holds this process to calling nobody.
+    pub(crate) seal: Seal,
+    /// Whether every request leaves a line in the log.
+    pub(crate) access_log: bool,
 }
 
 /// How far the store has come.
@@ -55,7 +73,8 @@ pub(crate) struct Progress {
 pub(crate) struct StoreUnavailable;
 
 impl Shared {
-    pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, most_waiters: usize) -> Self {
+    pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, options: Options) -> Self {
+        let Options { most_waiters, seal, access_log } = options;
         Self {
             store_id: Arc::clone(&core.setup().store_id),
             draining: watch::Sender::new(false),
@@ -69,6 +88,9 @@ impl Shared {
             stopping: watch::Sender::new(false),
             progress: watch::Sender::default(),
             metrics,
+            seal,
+            access_log,
+            policies_set: Notify::new(),
         }
     }
 

@@ -19,9 +19,11 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 /// Runs until it is dropped.
 pub(crate) async fn run(shared: Arc<Shared>) {
     // No deadline that arises during a sleep of this length can be due before its end.
-    let longest = shared.with_core(|core, _| longest_sleep(&core.setup().policies));
+    // It never grows: until its next heartbeat an agent lives by the policy of its last one.
+    let mut longest = LONGEST_SLEEP;
     loop {
         let (has_more, until_next) = shared.with_core(|core, moment| {
+            longest = longest.min(longest_sleep(&core.setup().policies));
             let has_more = core.advance_some(moment, TIMERS_AT_ONCE);
             let until_next = core.next_deadline().map(|deadline| deadline.us_since(moment.now));
             (has_more, until_next.map(Duration::from_micros))
@@ -29,12 +31,15 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if has_more {
             tokio::task::yield_now().await;
         } else {
-            tokio::time::sleep(until_next.unwrap_or(longest).clamp(SHORTEST_SLEEP, longest)).await;
+            let sleep = until_next.unwrap_or(longest).clamp(SHORTEST_SLEEP, longest);
+            tokio::select! {
+                () = tokio::time::sleep(sleep) => {}
+                () = shared.policies_set.notified() => {}
+            }
         }
     }
 }
 
 fn longest_sleep(policies: &Policies) -> Duration {
-    let shortest_step_ms = policies.all().values().map(|policy| policy.shortest_step_ms()).min();
-    Duration::from_millis(shortest_step_ms.unwrap_or(u64::MAX)).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+    Duration::from_millis(policies.shortest_step_ms()).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }

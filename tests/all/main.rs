@@ -7,9 +7,13 @@
     reason = "a failed test is the way to say so"
 )]
 
+mod backup;
 mod conformance;
 mod errors;
+mod kills;
 mod loadtest;
+mod operations;
 mod program;
 mod serve;
+mod store_trouble;
 mod tidy;

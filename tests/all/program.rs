@@ -40,16 +40,21 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn start(folder: &Path, more: &[&str]) -> Self {
         let database = format!("sqlite://{}", folder.join("registry.db").display());
-        let mut child = wallflower()
-            .args(["serve", "--listen", "127.0.0.1:0", "--database", &database])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = wallflower();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--database", &database]).args(more);
+        Self::of(command, folder)
+    }
+
+    /// Starts a command that becomes `wallflower serve`. Its log goes to `serve.log` in the folder.
+    pub(crate) fn of(mut command: Command, folder: &Path) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(folder.join("serve.log")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("first line: {line:?}"));
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| {
+            let log = std::fs::read_to_string(folder.join("serve.log")).unwrap_or_default();
+            panic!("first line: {line:?}, log: {log}")
+        });
         Self { url: url.to_owned(), child }
     }
 

@@ -7,7 +7,13 @@ use std::time::Duration;
 use crate::program::{Served, code, run, text, wallflower};
 
 /// One request by hand, one answer: (status line, body).
-fn ask(url: &str, request_line: &str, body: &str) -> (String, String) {
+pub(crate) fn ask(url: &str, request_line: &str, body: &str) -> (String, String) {
+    let (head, body) = ask_whole(url, request_line, body);
+    (head.lines().next().unwrap().to_owned(), body)
+}
+
+/// As [`ask`], with the whole head of the answer.
+pub(crate) fn ask_whole(url: &str, request_line: &str, body: &str) -> (String, String) {
     let mut socket = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(
@@ -20,7 +26,7 @@ fn ask(url: &str, request_line: &str, body: &str) -> (String, String) {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.lines().next().unwrap().to_owned(), body.to_owned())
+    (head.to_owned(), body.to_owned())
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub(crate) struct Agent {
     pub(crate) document: Arc<Document>,
     pub(crate) reported: Reported,
     pub(crate) phase: Phase,
+    /// The timeouts of its last accepted heartbeat, when its type has had others since.
+    pub(crate) former: Option<Box<Policy>>,
     pub(crate) epoch: u64,
     /// 0 for one that registered without.
     pub(crate) incarnation: u64,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::agent::{Agent, Phase, Status};
 use crate::document::{AgentId, Document, Heartbeat, Reported};
 use crate::events::{Cause, Kind};
+use crate::figures::End;
 use crate::registry::Registry;
 use crate::saving::Ticket;
 use crate::time::{Moment, Revision};
@@ -128,7 +129,11 @@ impl Registry {
     /// `DELETE /agents/{agent_id}`: true when it was there.
     pub fn deregister(&mut self, moment: Moment, agent_id: &AgentId) -> Decision<bool> {
         self.advance(moment);
-        let was_there = self.agents.get(agent_id).is_some_and(|agent| agent.phase != Phase::Gone);
+        let held = self.agents.get(agent_id).filter(|agent| agent.phase != Phase::Gone);
+        if let Some(agent) = held.filter(|agent| agent.is_live()) {
+            self.figures.lease_ended(&self.setup.policies, &agent.document.agent_type, End::Deregistered);
+        }
+        let was_there = held.is_some();
         if was_there {
             let now = self.now;
             let change = self.change(agent_id, |agent, _| {
@@ -166,6 +171,9 @@ impl Registry {
             return Err(Refusal::Full { max_agents });
         }
         let agent_id = beat.agent_id;
+        if let Some(agent) = known.filter(|agent| agent.is_live()) {
+            self.figures.lease_ended(&self.setup.policies, &agent.document.agent_type, End::Replaced);
+        }
         if known.is_none() {
             let blank = self.blank_agent();
             self.agents.insert(agent_id.clone(), blank);
@@ -176,6 +184,7 @@ impl Registry {
             agent.document = document;
             agent.reported = beat.status.unwrap_or(Reported::Healthy);
             agent.phase = Phase::Live;
+            agent.former = None;
             agent.epoch += 1;
             agent.incarnation = beat.incarnation.unwrap_or(0);
             agent.sequence = beat.sequence;
@@ -194,7 +203,9 @@ impl Registry {
         let agent_id = beat.agent_id;
         let now = self.now;
         let Some(agent) = self.agents.get_mut(&agent_id) else { return Outcome::Stale };
+        self.figures.renewed_after(now.us_since(agent.last_seen));
         agent.last_seen = agent.last_seen.max(now);
+        let changes_over = agent.former.take().is_some();
         agent.sequence = beat.sequence.or(agent.sequence);
 
         let reported = match (&beat.document, beat.status) {
@@ -207,6 +218,10 @@ impl Registry {
         let declares_another = document.is_some();
         let recovers = agent.phase == Phase::Missed;
         if !reports_another && !declares_another && !recovers {
+            if changes_over {
+                // The only renewal that may bring a deadline forward.
+                self.arm(&agent_id);
+            }
             return Outcome::Renewed;
         }
         let change = self.change(&agent_id, |agent, revision| {
@@ -239,7 +254,7 @@ impl Registry {
     fn answer(&mut self, agent_id: &AgentId, result: Outcome, known: Option<u64>) -> Result<Answer, Refusal> {
         let agent = self.agents.get(agent_id).ok_or(Refusal::UnknownAgent)?;
         let status = agent.status().ok_or(Refusal::UnknownAgent)?;
-        let policy = self.setup.policies.of(&agent.document.agent_type);
+        let policy = agent.policy(&self.setup.policies);
         let wiring_revision = self.wiring_revision(agent);
         let (epoch, document) = (agent.epoch, Arc::clone(&agent.document));
         let wiring = (known != Some(wiring_revision.0))
@@ -285,6 +300,7 @@ impl Registry {
             document: Arc::new(Document::default()),
             reported: Reported::Healthy,
             phase: Phase::Gone,
+            former: None,
             epoch: 0,
             incarnation: 0,
             sequence: None,

@@ -6,6 +6,7 @@
 //! - [`intake`]: from the bytes of a heartbeat to such a document, or to all that is wrong with them
 //! - [`agent`]: one agent's record: lease, epoch, order, and the status that follows from them
 //! - [`registry`]: all agents, their timers and the one place where a visible change is made
+//! - [`reload`]: other policies while agents live
 //! - [`timers`]: what silence does, and what a pause of the process does not
 //! - [`heartbeat`]: register, renew, update, deregister: the table of section 4.1
 //! - [`wiring`]: who provides what, and which providers a dependency gets
@@ -18,6 +19,7 @@
 //! - [`changes`]: what changed since a revision
 //! - [`views`]: single entries, health, counts
 //! - [`events`]: what happened, in order
+//! - [`figures`]: what operators count
 //! - [`saving`]: what the store must write, and how a registry comes back from it
 
 pub mod agent;
@@ -26,12 +28,14 @@ mod capabilities;
 pub mod changes;
 pub mod document;
 pub mod events;
+pub mod figures;
 pub mod filter;
 pub mod heartbeat;
 pub mod intake;
 pub mod listing;
 pub mod policy;
 pub mod registry;
+pub mod reload;
 pub mod saving;
 pub mod search;
 mod snapshots;

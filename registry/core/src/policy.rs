@@ -126,18 +126,26 @@ impl Policy {
 pub struct Policies {
     by_type: BTreeMap<AgentType, Policy>,
     fallback: Policy,
+    shortest_step_ms: u64,
 }
 
 impl Policies {
     /// `default` is what [`Policy::DEFAULT`] says unless `by_type` names it.
     pub fn new(mut by_type: BTreeMap<AgentType, Policy>) -> Self {
         let fallback = *by_type.entry(AgentType::default()).or_insert(Policy::DEFAULT);
-        Self { by_type, fallback }
+        let steps = by_type.values().map(Policy::shortest_step_ms);
+        let shortest_step_ms = steps.fold(fallback.shortest_step_ms(), u64::min);
+        Self { by_type, fallback, shortest_step_ms }
     }
 
     /// The policy of a type.
     pub fn of(&self, agent_type: &AgentType) -> &Policy {
         self.by_type.get(agent_type).unwrap_or(&self.fallback)
+    }
+
+    /// The shortest of all policies' [`Policy::shortest_step_ms`].
+    pub fn shortest_step_ms(&self) -> u64 {
+        self.shortest_step_ms
     }
 
     /// All of them, by type; `default` is among them.

@@ -7,6 +7,7 @@ use crate::agent::{Agent, Phase, Status};
 use crate::changes::Changes;
 use crate::document::{AgentId, Document};
 use crate::events::{Cause, Event, History, Kind};
+use crate::figures::Figures;
 use crate::policy::Policies;
 use crate::saving::{Ticket, Unsaved};
 use crate::snapshots::Snapshots;
@@ -45,6 +46,7 @@ pub struct Registry {
     /// Gone agents (with their epoch) that have been remembered for Q, oldest first.
     pub(crate) forgettable: VecDeque<(AgentId, u64)>,
     pub(crate) next_key: u64,
+    pub(crate) figures: Figures,
 }
 
 impl Registry {
@@ -98,6 +100,10 @@ impl Registry {
             after.map(|status| (&agent.document, status)),
             revision,
         );
+        self.figures.moved(
+            before.map(|status| (&document_before.agent_type, status)),
+            after.map(|status| (&agent.document.agent_type, status)),
+        );
         let is_replaced = !Arc::ptr_eq(&agent.document, &document_before);
         let shown_before = before.map(|status| (document_before, status));
         self.changes.push(self.now, revision, agent_id, shown_before, is_replaced);
@@ -135,7 +141,7 @@ impl Registry {
     /// Puts the agent's timer where its next deadline is, unless it stands earlier already.
     pub(crate) fn arm(&mut self, agent_id: &AgentId) {
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
-        let deadline = agent.deadline(self.setup.policies.of(&agent.document.agent_type));
+        let deadline = agent.deadline(agent.policy(&self.setup.policies));
         match agent.armed {
             Some(armed) if armed <= deadline => {}
             armed => {

@@ -10,6 +10,7 @@ use crate::agent::{Agent, Phase, Status};
 use crate::changes::Changes;
 use crate::document::{AgentId, Document, Reported};
 use crate::events::{Cause, Event, History, Kind};
+use crate::figures::Figures;
 use crate::registry::{Registry, Setup};
 use crate::snapshots::Snapshots;
 use crate::time::{Moment, Revision, WallTime};
@@ -96,6 +97,7 @@ impl Registry {
             events: History::new(saved.next_event.max(1), saved.events),
             forgettable: VecDeque::new(),
             next_key: saved.agents.iter().map(|agent| agent.key).max().map_or(1, |key| key + 1),
+            figures: Figures::default(),
         };
         for agent in saved.agents {
             registry.put_back(agent, moment);
@@ -179,6 +181,7 @@ impl Registry {
             document: saved.document,
             reported: saved.reported,
             phase: saved.phase,
+            former: None,
             epoch: saved.epoch,
             incarnation: saved.incarnation,
             sequence: saved.sequence,
@@ -195,6 +198,7 @@ impl Registry {
         };
         if let Some(status) = agent.status() {
             self.index.replace(&agent_id, None, Some((&agent.document, status)), self.revision);
+            self.figures.moved(None, Some((&agent.document.agent_type, status)));
             for (other, held) in Status::ALL.into_iter().zip(&mut self.counts) {
                 *held += usize::from(other == status);
             }

@@ -3,6 +3,7 @@
 use crate::agent::Phase;
 use crate::document::AgentId;
 use crate::events::{Cause, Kind};
+use crate::figures::End;
 use crate::registry::Registry;
 use crate::time::{Instant, Moment};
 
@@ -41,7 +42,7 @@ impl Registry {
     /// would have run out, it lasts for a full X. No status goes backwards by itself.
     pub fn resume(&mut self, now: Instant, gap_us: u64) {
         for agent in self.agents.values_mut() {
-            let policy = self.setup.policies.of(&agent.document.agent_type);
+            let policy = *agent.policy(&self.setup.policies);
             let moved = agent.last_seen.plus_us(gap_us);
             let expires_after_ms = policy.expires_after_ms();
             let rest_ms = if gap_us / 1_000 >= expires_after_ms {
@@ -64,11 +65,12 @@ impl Registry {
     fn fire(&mut self, moment: Moment, agent_id: &AgentId) {
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
         agent.armed = None;
-        let deadline = agent.deadline(self.setup.policies.of(&agent.document.agent_type));
+        let deadline = agent.deadline(agent.policy(&self.setup.policies));
         if deadline > self.now {
             self.arm(agent_id);
             return;
         }
+        let lag_us = self.now.us_since(deadline);
         let (phase, kind) = match agent.phase {
             Phase::Live => (Phase::Missed, Kind::Degraded),
             Phase::Missed => (Phase::Expired, Kind::Expired),
@@ -85,7 +87,13 @@ impl Registry {
                 agent.last_seen = deadline;
             }
         });
+        self.figures.fired_after(lag_us);
         if let Some(change) = change {
+            if phase == Phase::Expired
+                && let Some(agent) = self.agents.get(agent_id)
+            {
+                self.figures.lease_ended(&self.setup.policies, &agent.document.agent_type, End::Expired);
+            }
             self.tell(moment, agent_id, &change, kind, Some(Cause::MissedHeartbeat));
         }
     }

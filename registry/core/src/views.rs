@@ -79,7 +79,7 @@ impl Registry {
     pub fn health(&mut self, moment: Moment, agent_id: &AgentId) -> Option<HealthView> {
         self.advance(moment);
         let agent = self.agents.get(agent_id)?;
-        let policy = *self.setup.policies.of(&agent.document.agent_type);
+        let policy = *agent.policy(&self.setup.policies);
         let until = |after_ms| agent.last_seen.plus_ms(after_ms).us_since(self.now).div_ceil(1_000);
         Some(HealthView {
             agent_id: agent_id.clone(),

@@ -11,14 +11,16 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Place, Problem};
 use super::value::Found;
 
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 10] = [
     "listen",
     "database",
     "log_format",
+    "access_log",
     "max_agents",
     "allowed_hosts",
     "max_connections",
     "insecure",
+    "seal",
     "policies",
 ];
 const TIMEOUTS: [&str; 4] = ["heartbeat_interval", "degraded_after", "expires_after", "evict_after"];
@@ -31,10 +33,12 @@ pub(super) struct File {
     pub(super) listen: Option<Found>,
     pub(super) database: Option<Found>,
     pub(super) log_format: Option<Found>,
+    pub(super) access_log: Option<Found>,
     pub(super) max_agents: Option<Found>,
     pub(super) allowed_hosts: Option<Found>,
     pub(super) max_connections: Option<Found>,
     pub(super) insecure: Option<Found>,
+    pub(super) seal: Option<Found>,
     pub(super) policies: Vec<RawPolicy>,
 }
 
@@ -73,10 +77,12 @@ impl Walk<'_> {
                 "listen" => &mut file.listen,
                 "database" => &mut file.database,
                 "log_format" => &mut file.log_format,
+                "access_log" => &mut file.access_log,
                 "max_agents" => &mut file.max_agents,
                 "allowed_hosts" => &mut file.allowed_hosts,
                 "max_connections" => &mut file.max_connections,
                 "insecure" => &mut file.insecure,
+                "seal" => &mut file.seal,
                 "policies" => {
                     file.policies = self.policies(value);
                     continue;

@@ -15,11 +15,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use registry_core::document::AgentType;
-use registry_core::policy::{Policies, Policy};
+use registry_core::policy::Policy;
+
+pub use registry_core::policy::Policies;
 
 pub use error::{ConfigError, Place, Problem};
 use file::{File, RawPolicy};
 use value::Found;
+
+use crate::seal::SealMode;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +44,8 @@ pub struct Settings {
     pub database: PathBuf,
     /// How logs are written.
     pub log_format: LogFormat,
+    /// Whether every request leaves a line in the log.
+    pub access_log: bool,
     /// The most agents that are held; registrations beyond it get 507.
     pub max_agents: usize,
     /// The names besides the loopback ones that `/mcp` answers to: a page that rebinds a foreign name gets nothing.
@@ -48,6 +54,9 @@ pub struct Settings {
     pub max_connections: usize,
     /// Whether an address other than loopback may be listened on although nothing protects it.
     pub insecure: bool,
+    /// How firmly the process is held to calling nobody. It cannot be undone and holds for the whole process: whoever
+    /// serves beside other work sets it to `off`.
+    pub seal: SealMode,
     /// The timeouts of each agent type.
     pub policies: Policies,
 }
@@ -62,6 +71,8 @@ pub struct Overrides {
     pub database: Option<String>,
     /// `--log-format`, `WALLFLOWER_LOG_FORMAT`.
     pub log_format: Option<String>,
+    /// `--access-log`, `WALLFLOWER_ACCESS_LOG`: `true` or `false`.
+    pub access_log: Option<String>,
     /// `--max-agents`, `WALLFLOWER_MAX_AGENTS`.
     pub max_agents: Option<String>,
     /// `--allowed-hosts`, `WALLFLOWER_ALLOWED_HOSTS`, separated by commas.
@@ -70,6 +81,8 @@ pub struct Overrides {
     pub max_connections: Option<String>,
     /// `--insecure`, `WALLFLOWER_INSECURE`: `true` or `false`.
     pub insecure: Option<String>,
+    /// `--seal`, `WALLFLOWER_SEAL`: `off`, `try` or `require`.
+    pub seal: Option<String>,
     /// `--policy TYPE=H,D,X,Q`, repeatable; `WALLFLOWER_POLICY`, separated by `;`.
     pub policies: Vec<String>,
 }
@@ -98,6 +111,8 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
     let database = value::parsed(database, PathBuf::from("registry.db"), value::database, problems);
     let log_format = pick(&overrides.log_format, "log_format", file.log_format);
     let log_format = value::parsed(log_format, LogFormat::default(), value::log_format, problems);
+    let access_log = pick(&overrides.access_log, "access_log", file.access_log);
+    let access_log = value::parsed(access_log, false, value::flag, problems);
     let max_agents = pick(&overrides.max_agents, "max_agents", file.max_agents);
     let max_agents = value::parsed(max_agents, 1_000_000, |text| value::count(text, 10_000_000), problems);
     let allowed_hosts = pick(&overrides.allowed_hosts, "allowed_hosts", file.allowed_hosts);
@@ -107,6 +122,8 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
         value::parsed(max_connections, 16_384, |text| value::count(text, 1_000_000), problems);
     let insecure = pick(&overrides.insecure, "insecure", file.insecure);
     let insecure = value::parsed(insecure, false, value::flag, problems);
+    let seal = pick(&overrides.seal, "seal", file.seal);
+    let seal = value::parsed(seal, SealMode::default(), value::seal, problems);
     let policies = policies(file.policies, &overrides.policies, problems);
 
     if let (Some(listen), Some(false)) = (listen, insecure)
@@ -125,10 +142,12 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
         listen: listen?,
         database: database?,
         log_format: log_format?,
+        access_log: access_log?,
         max_agents: max_agents?,
         allowed_hosts: allowed_hosts?,
         max_connections: max_connections?,
         insecure: insecure?,
+        seal: seal?,
         policies: policies?,
     })
 }

@@ -51,7 +51,7 @@ fn a_mistyped_key_is_shown_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         error("\n  listne = \"127.0.0.1:1\"\n"),
         "wallflower.toml:2:3: listne is no known key; did you mean listen?; allowed: listen, database, log_format, \
-         max_agents, allowed_hosts, max_connections, insecure, policies"
+         access_log, max_agents, allowed_hosts, max_connections, insecure, seal, policies"
     );
     let nested = error("[policies.default]\nexpire_after = \"1s\"\n");
     assert!(
@@ -96,12 +96,14 @@ fn all_problems_are_told_at_once_and_flags_are_named() {
         log_format: Some("xml".into()),
         max_agents: Some("0".into()),
         insecure: Some("maybe".into()),
+        seal: Some("tight".into()),
+        access_log: Some("loud".into()),
         policies: vec!["x=1s".into()],
         ..Overrides::default()
     };
     let told = load("", &overrides).expect_err("an error");
     let lines: Vec<_> = told.lines().collect();
-    assert_eq!(lines.len(), 6, "{told}");
+    assert_eq!(lines.len(), 8, "{told}");
     assert!(
         lines[0]
             .starts_with("--listen (or WALLFLOWER_LISTEN): listen is \"nowhere\"; allowed: an IP address")

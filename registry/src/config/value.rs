@@ -9,6 +9,7 @@ use registry_core::policy::{Policy, PolicyFault};
 use super::LogFormat;
 use super::error::{Place, Problem};
 use super::file::RawPolicy;
+use crate::seal::SealMode;
 
 /// A value as it was written.
 #[derive(Debug, Clone)]
@@ -86,6 +87,11 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
         "json" => Ok(LogFormat::Json),
         _ => Err("\"text\" or \"json\"".to_owned()),
     }
+}
+
+/// `off`, `try` or `require`.
+pub(super) fn seal(text: &str) -> Result<SealMode, String> {
+    text.parse().map_err(|_| "off, try or require".to_owned())
 }
 
 pub(super) fn flag(text: &str) -> Result<bool, String> {

@@ -11,8 +11,10 @@
 //! - `waiting`: long-polls
 //! - `encoding`: gzip and zstd
 //! - `conditional`: entity tags
+//! - `access_log`: a line for each request
 //! - `problem`: the one place that turns errors into answers
 
+mod access_log;
 pub(crate) mod agents;
 mod capabilities;
 mod conditional;
@@ -36,6 +38,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::clock::Stopwatch;
 use crate::shared::Shared;
+pub(crate) use access_log::Peer;
 pub(crate) use pages::LARGEST_LIMIT;
 pub(crate) use problem::Problem;
 
@@ -58,10 +61,14 @@ async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next
     let stopwatch = Stopwatch::start();
     // The route as it is written, not as it is called: the labels of a metric must be few.
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let access = shared.access_log.then(|| access_log::Access::of(&request));
     let answer = next.run(request).await;
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     shared.metrics.requests.with_label_values(&[route, answer.status().as_str()]).inc();
     shared.metrics.request_seconds.with_label_values(&[route]).observe(stopwatch.seconds());
+    if let Some(access) = access {
+        access.log(answer.status(), stopwatch.seconds());
+    }
     answer
 }
 

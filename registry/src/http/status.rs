@@ -15,9 +15,6 @@ use super::{pages, query, waiting};
 use crate::shared::Shared;
 use crate::timers::TRANSITION_BOUND_MS;
 
-/// What is true today. The kernel does not enforce it yet.
-const PASSIVITY: &str = "by construction: no client code is linked; not sealed by the kernel";
-
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/policies", get(policies))
@@ -69,7 +66,7 @@ async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response,
         "revision": counts.revision,
         "uptime_ms": u64::try_from(shared.uptime().as_millis()).unwrap_or(u64::MAX),
         "agents": { "healthy": counts.healthy, "degraded": counts.degraded, "expired": counts.expired },
-        "passivity": PASSIVITY,
+        "passivity": shared.seal.describe(),
     })))
 }
 

@@ -1,10 +1,12 @@
 //! The SQLite file: opening, loading, and the one writer.
 //!
 //! - `open`: refuses what is not ours or is damaged, before anything is written to it
+//! - `backup`: a copy while it runs, which becomes a history of its own
 //! - `load`: reads everything, once
 //! - `save`: one transaction per batch
 //! - `writer`: the task that takes batches from the core and tells when the store has them
 
+pub mod backup;
 mod load;
 mod open;
 mod save;

@@ -10,7 +10,7 @@ use registry_core::time::Revision;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 
-use super::{OpenError, Opened, Store, load, save};
+use super::{OpenError, Opened, Store, backup, load, save};
 
 /// "WFLR": marks a file as ours (SQLite's `application_id`).
 const APPLICATION_ID: i64 = 0x5746_4c52;
@@ -43,6 +43,7 @@ impl Store {
             .run_direct(None, &mut connection, false)
             .await
             .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
+        backup::begin_history(&mut connection).await.map_err(sqlite)?;
         let (store_id, saved) = load::everything(&mut connection, path).await?;
         let mut store = Self { connection, ceiling: saved.revision, _lock: lock };
         store.raise_ceiling(saved.revision).await.map_err(sqlite)?;
@@ -56,7 +57,7 @@ impl Store {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
 }
 
@@ -90,7 +91,7 @@ fn has_content(path: &Path) -> Result<bool, OpenError> {
     }
 }
 
-async fn inspect(path: &Path) -> Result<(), OpenError> {
+pub(super) async fn inspect(path: &Path) -> Result<(), OpenError> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let mut start = Vec::new();
     File::open(path)

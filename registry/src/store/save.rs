@@ -7,7 +7,7 @@ use registry_core::events::{Event, KEPT, KEPT_MS};
 use registry_core::saving::{Batch, SavedAgent};
 use registry_core::time::Revision;
 use serde_json::{Value, json};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Executor, SqliteConnection};
 
 use super::Store;
 
@@ -41,28 +41,14 @@ impl Store {
         if batch.revision.0.saturating_add(RESERVED_REVISIONS / 2) > self.ceiling.0 {
             self.raise_ceiling(batch.revision).await?;
         }
-        let changed: Vec<&SavedAgent> = batch.saves.iter().filter(|save| save.document_changed).collect();
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        write(&mut transaction, &FORGET, &batch.forgets).await?;
-        let keys: Vec<u64> = changed.iter().map(|save| save.key).collect();
-        let [_, documents @ ..] = &FORGET;
-        write(&mut transaction, documents, &keys).await?;
-        let agents: Vec<Value> = batch.saves.iter().map(agent_row).collect();
-        write(&mut transaction, &[SAVE_AGENTS], &agents).await?;
-        let capabilities: Vec<Value> = changed.iter().flat_map(|save| capability_rows(save)).collect();
-        write(&mut transaction, &[SAVE_CAPABILITIES], &capabilities).await?;
-        let wiring: Vec<Value> = changed.iter().flat_map(|save| wiring_rows(save)).collect();
-        write(&mut transaction, &[SAVE_WIRING], &wiring).await?;
-        let events: Vec<Value> = batch.events.iter().map(event_row).collect();
-        write(&mut transaction, &[SAVE_EVENTS], &events).await?;
-        if let Some(last) = batch.events.last() {
-            sqlx::query(TRIM_EVENTS)
-                .bind(last.number.saturating_sub(KEPT as u64).cast_signed())
-                .bind(last.at.0.saturating_sub(KEPT_MS).cast_signed())
-                .execute(&mut *transaction)
-                .await?;
+        // Not a transaction of sqlx: when a disk is full, SQLite rolls back by itself, sqlx's own rollback then fails,
+        // and it would take the connection for one inside a transaction for ever after.
+        let outcome = transact(&mut self.connection, batch).await;
+        if outcome.is_err() {
+            // It fails when SQLite has done so already.
+            let _ = self.connection.execute("ROLLBACK").await;
         }
-        transaction.commit().await
+        outcome
     }
 
     pub(super) async fn raise_ceiling(&mut self, revision: Revision) -> Result<(), sqlx::Error> {
@@ -79,6 +65,31 @@ pub(super) async fn set_ceiling(
 ) -> Result<(), sqlx::Error> {
     let statement = "UPDATE meta SET value = ?1 WHERE name = 'revision_ceiling'";
     sqlx::query(statement).bind(ceiling.0.to_string()).execute(connection).await.map(drop)
+}
+
+async fn transact(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    let changed: Vec<&SavedAgent> = batch.saves.iter().filter(|save| save.document_changed).collect();
+    connection.execute("BEGIN IMMEDIATE").await?;
+    write(connection, &FORGET, &batch.forgets).await?;
+    let keys: Vec<u64> = changed.iter().map(|save| save.key).collect();
+    let [_, documents @ ..] = &FORGET;
+    write(connection, documents, &keys).await?;
+    let agents: Vec<Value> = batch.saves.iter().map(agent_row).collect();
+    write(connection, &[SAVE_AGENTS], &agents).await?;
+    let capabilities: Vec<Value> = changed.iter().flat_map(|save| capability_rows(save)).collect();
+    write(connection, &[SAVE_CAPABILITIES], &capabilities).await?;
+    let wiring: Vec<Value> = changed.iter().flat_map(|save| wiring_rows(save)).collect();
+    write(connection, &[SAVE_WIRING], &wiring).await?;
+    let events: Vec<Value> = batch.events.iter().map(event_row).collect();
+    write(connection, &[SAVE_EVENTS], &events).await?;
+    if let Some(last) = batch.events.last() {
+        sqlx::query(TRIM_EVENTS)
+            .bind(last.number.saturating_sub(KEPT as u64).cast_signed())
+            .bind(last.at.0.saturating_sub(KEPT_MS).cast_signed())
+            .execute(&mut *connection)
+            .await?;
+    }
+    connection.execute("COMMIT").await.map(drop)
 }
 
 async fn write<T: serde::Serialize>(

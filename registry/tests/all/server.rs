@@ -27,7 +27,7 @@ async fn policies_health_and_metrics_tell_what_is() {
     assert_eq!(health["revision"], 1);
     assert_eq!(health["agents"], json!({ "healthy": 1, "degraded": 0, "expired": 0 }));
     assert_eq!(health["store_id"], registry.get("/agents").await.json()["store_id"]);
-    assert!(health["passivity"].as_str().unwrap().contains("not sealed"));
+    assert_eq!(health["passivity"], "by construction only: sealing is off");
     for path in ["/livez", "/readyz"] {
         assert_eq!(registry.get(path).await.status, 200);
     }
@@ -35,7 +35,7 @@ async fn policies_health_and_metrics_tell_what_is() {
     let metrics = registry.get("/metrics").await;
     assert!(metrics.header("content-type").starts_with("text/plain"));
     for line in [
-        "registry_agents{status=\"healthy\"} 1",
+        "registry_agents{status=\"healthy\",type=\"default\"} 1",
         "registry_revision 1",
         "registry_events_total{kind=\"registered\"} 1",
         "registry_heartbeats_total{result=\"registered\"} 1",
@@ -65,6 +65,7 @@ async fn run_tells_the_address_when_it_answers() {
     let overrides = Overrides {
         listen: Some("127.0.0.1:0".into()),
         database: Some(database(folder.path()).display().to_string()),
+        seal: Some("off".into()),
         ..Overrides::default()
     };
     let settings = Settings::load(None, &overrides).unwrap();

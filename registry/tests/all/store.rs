@@ -142,6 +142,7 @@ async fn start_error(path: &Path) -> OpenError {
     let overrides = Overrides {
         listen: Some("127.0.0.1:0".into()),
         database: Some(path.display().to_string()),
+        seal: Some("off".into()),
         ..Overrides::default()
     };
     let settings = Settings::load(None, &overrides).unwrap();

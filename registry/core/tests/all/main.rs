@@ -11,6 +11,7 @@ mod events;
 mod lists;
 mod model;
 mod pause;
+mod reload;
 mod saving;
 mod support;
 mod table;

@@ -1,0 +1,154 @@
+//! `wallflower agents`: who is registered, as a table or as JSON, asked for over HTTP as anybody would.
+
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+use agent_sim::client::Wire;
+use agent_sim::dialect::{WireRequest, escaped};
+use serde_json::Value;
+
+use crate::cli::Agents;
+use crate::run::{self, Failure, TROUBLE, USAGE};
+
+/// How long one page may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const PAGE_ENTRIES: usize = 1_000;
+/// The most capabilities of an agent that the table names.
+const CAPABILITIES: usize = 3;
+const COLUMNS: [&str; 5] = ["AGENT", "TYPE", "STATUS", "ENDPOINT", "CAPABILITIES"];
+
+pub(crate) fn agents(arguments: &Agents) -> Result<u8, Failure> {
+    let wire = Wire::new(&arguments.url, TIMEOUT).map_err(|error| Failure::new(USAGE, error))?;
+    let entries = run::block_on(all(&wire, &query(arguments)))??;
+    let mut out = std::io::stdout().lock();
+    let printed = if arguments.json {
+        entries.iter().try_for_each(|entry| writeln!(out, "{entry}"))
+    } else {
+        table(&entries, &mut out)
+    };
+    match printed {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(TROUBLE, error)),
+        _ => Ok(0),
+    }
+}
+
+fn query(arguments: &Agents) -> String {
+    let one = |name: &'static str, value: &Option<String>| {
+        value.iter().map(|value| (name, value.clone())).collect()
+    };
+    let many =
+        |name: &'static str, values: &[String]| values.iter().map(|value| (name, value.clone())).collect();
+    let parameters: [Vec<(&str, String)>; 4] = [
+        one("type", &arguments.agent_type),
+        many("status", &arguments.status),
+        one("capability", &arguments.capability),
+        many("label", &arguments.label),
+    ];
+    parameters.concat().iter().map(|(name, value)| format!("&{name}={}", escaped(value))).collect()
+}
+
+/// All pages of one list.
+async fn all(wire: &Wire, query: &str) -> Result<Vec<Value>, Failure> {
+    let mut entries = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/agents?limit={PAGE_ENTRIES}{query}{cursor}");
+        let request = WireRequest { method: "GET", path, headers: Vec::new(), body: Vec::new() };
+        let answer = wire.send(&request).await.map_err(|error| Failure::new(TROUBLE, error))?;
+        let mut page: Value = serde_json::from_slice(&answer.body)
+            .map_err(|error| Failure::new(TROUBLE, format!("the answer is not JSON: {error}")))?;
+        if answer.status != 200 {
+            return Err(refused(answer.status, &page));
+        }
+        match page["agents"].take() {
+            Value::Array(more) => entries.extend(more),
+            _ => {
+                return Err(Failure::new(
+                    TROUBLE,
+                    "the answer has no list of agents: is it a Wallflower registry?",
+                ));
+            }
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={}", escaped(next)),
+            None => return Ok(entries),
+        }
+    }
+}
+
+/// A filter that the registry does not take is the user's to mend.
+fn refused(status: u16, problem: &Value) -> Failure {
+    let mut text = format!("the registry answered {status}");
+    if let Some(detail) = problem["detail"].as_str() {
+        text.push_str(&format!(": {}", printable(detail)));
+    }
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let word = |member: &str| printable(error[member].as_str().unwrap_or_default());
+        text.push_str(&format!("\n  {}: {}", word("pointer"), word("detail")));
+    }
+    Failure::new(if status == 400 { USAGE } else { TROUBLE }, text)
+}
+
+fn table(entries: &[Value], out: &mut impl Write) -> std::io::Result<()> {
+    let rows: Vec<[String; 5]> = entries.iter().map(row).collect();
+    let mut widths = COLUMNS.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in std::iter::once(&COLUMNS.map(str::to_owned)).chain(&rows) {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn row(entry: &Value) -> [String; 5] {
+    let text = |member: &str| printable(entry[member].as_str().unwrap_or("-"));
+    let offered = entry["capabilities"].as_array().map_or(&[][..], Vec::as_slice);
+    let word = |capability: &Value, member: &str| printable(capability[member].as_str().unwrap_or_default());
+    let mut capabilities: Vec<String> = offered
+        .iter()
+        .take(CAPABILITIES)
+        .map(|capability| format!("{} {}", word(capability, "name"), word(capability, "version")))
+        .collect();
+    if offered.len() > CAPABILITIES {
+        capabilities.push(format!("and {} more", offered.len() - CAPABILITIES));
+    }
+    let missed = if entry["reason"] == "missed_heartbeat" { " (silent)" } else { "" };
+    let status = format!("{}{missed}", text("status"));
+    [text("agent_id"), text("agent_type"), status, text("endpoint"), capabilities.join(", ")]
+}
+
+/// Agents declare these texts: none of them may steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_has_one_line_an_agent_and_lets_no_agent_steer_the_terminal() {
+        let capabilities = json!([{ "name": "a", "version": "1.0.0" }, { "name": "b", "version": "1.0.0" },
+            { "name": "c", "version": "1.0.0" }, { "name": "d", "version": "1.0.0" }]);
+        let entries = [
+            json!({ "agent_id": "planner-1", "agent_type": "default", "status": "degraded",
+                "reason": "missed_heartbeat", "endpoint": "http://h/\u{1b}[2J", "capabilities": capabilities }),
+            json!({ "agent_id": "b", "agent_type": "t", "status": "healthy", "reason": "reported",
+                "endpoint": null, "capabilities": [] }),
+        ];
+        let mut out = Vec::new();
+        table(&entries, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "AGENT      TYPE     STATUS             ENDPOINT       CAPABILITIES\n\
+             planner-1  default  degraded (silent)  http://h/\u{fffd}[2J  a 1.0.0, b 1.0.0, c 1.0.0, and 1 more\n\
+             b          t        healthy            -\n"
+        );
+    }
+}
