@@ -64,7 +64,7 @@ pub enum ServeError {
     },
     /// Everything was saved, yet the file was not closed properly.
     #[error("the store was not closed properly: {0}")]
-    Close(#[source] sqlx::Error),
+    Close(#[source] crate::store::StoreError),
     /// A task of the server failed.
     #[error("a task of the server failed: {0}")]
     Task(#[from] tokio::task::JoinError),

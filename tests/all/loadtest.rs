@@ -92,11 +92,8 @@ fn a_small_run_passes_and_leaves_every_file() {
     assert_eq!(report["verdict"], "pass");
     assert_eq!(report["agents"]["planned"], 40);
     assert_eq!(report["agents"]["peak"], 40);
-    assert!(
-        report["calls"]["probe"]["count"].as_u64().unwrap()
-            + report["calls"]["renew"]["count"].as_u64().unwrap()
-            > 200
-    );
+    assert!(report["calls"]["renew"]["count"].as_u64().unwrap() > 200);
+    assert!(report["calls"]["list"]["count"].as_u64().unwrap() > 100);
     assert!(report["target"]["cpu_seconds"].as_f64().unwrap() > 0.0);
     assert!(report["target"]["pss_bytes"].as_u64().unwrap() > 1_000_000);
     let judged = run(&["judge", out.join("history.jsonl").to_str().unwrap()]);

@@ -20,6 +20,9 @@ use registry_core::saving::Saved;
 use registry_core::time::Revision;
 use sqlx::SqliteConnection;
 
+/// Why the database refused something.
+pub(crate) use sqlx::Error as StoreError;
+
 /// An open store. There is one connection, since there is one writer and nobody reads after the start.
 #[derive(Debug)]
 pub(crate) struct Store {
