@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
-use agent_sim::dialect;
 use clap::ValueEnum as _;
 use conformance::catalogue::{REQUIREMENTS, Selection};
 use conformance::live::{Outcome, RunOptions};
@@ -46,7 +45,10 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
         let _ = printer.await;
         outcome
     })?
-    .map_err(|error| Failure::new(USAGE, error))?;
+    .map_err(|error| {
+        run::discard_empty(&folder);
+        Failure::new(USAGE, error)
+    })?;
 
     let (report, code) = report(arguments.seed, outcome);
     run::close(&report, &folder)?;
@@ -102,10 +104,7 @@ fn list() {
 /// The registry that the command line names.
 fn target(arguments: &Conformance) -> Result<Target, Failure> {
     let name = arguments.dialect.as_str();
-    if dialect::by_name(name).is_none() {
-        let known = dialect::NAMES.join(", ");
-        return Err(Failure::new(USAGE, format!("unknown dialect `{name}`; known are {known}")));
-    }
+    run::dialect(name)?;
     let (policies, transition_bound) = match &arguments.policies {
         Some(path) => scenarios::load_policies(path).map_err(|error| Failure::diagnostic(USAGE, error))?,
         None => (BTreeMap::new(), Duration::from_millis(50)),

@@ -17,7 +17,7 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     let scenario = scenario(arguments)?;
     let folder = run::output_folder(arguments.out.as_deref(), &scenario.name)?;
     let history = folder.join(HISTORY);
-    let outcome = drive(&scenario, &history, arguments.quiet)?;
+    let outcome = drive(&scenario, &history, arguments.quiet).inspect_err(|_| run::discard_empty(&folder))?;
     let requirements = judged(&scenario, &history)?;
     let decision = decide(&Findings {
         interrupted: outcome.interrupted,
@@ -55,20 +55,33 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
 fn scenario(arguments: &Loadtest) -> Result<Scenario, Failure> {
     let mut set = arguments.set.clone();
     set.extend(arguments.seed.map(|seed| format!("seed={seed}")));
-    set.extend(arguments.dialect.as_ref().map(|dialect| format!("target.dialect={dialect}")));
+    if arguments.target.is_none() {
+        set.extend(arguments.dialect.as_ref().map(|dialect| format!("target.dialect={dialect}")));
+    }
     let mut scenario =
         scenarios::load(&arguments.scenario, &set).map_err(|error| Failure::diagnostic(USAGE, error))?;
     // An id that nothing decides would leave the run undecided for ever: better to say so before it starts.
     Selection::parse(None, &scenario.requirements).map_err(|error| Failure::new(USAGE, error))?;
     if let Some(url) = &arguments.target {
-        let was_ours = !matches!(scenario.target.kind, TargetKind::Url(_));
-        scenario.target.kind = TargetKind::Url(url.clone());
-        // The scenario's timeouts were those of the registry that it would have started; this one tells its own.
-        if was_ours && scenario.target.dialect == "wallflower" {
-            scenario.target.policies.clear();
-        }
+        aim(&mut scenario, url, arguments.dialect.as_deref())?;
     }
     Ok(scenario)
+}
+
+/// Points a scenario at a registry that runs already.
+fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), Failure> {
+    let target = &mut scenario.target;
+    let was_ours = !matches!(target.kind, TargetKind::Url(_));
+    target.kind = TargetKind::Url(url.to_owned());
+    if let Some(name) = dialect {
+        name.clone_into(&mut target.dialect);
+    }
+    let dialect = run::dialect(&target.dialect)?;
+    // The scenario's timeouts were those of the registry that it would have started; this one tells its own if it can.
+    if was_ours && dialect.policies_path().is_some() {
+        target.policies.clear();
+    }
+    Ok(())
 }
 
 fn drive(scenario: &Scenario, history: &Path, quiet: bool) -> Result<LoadOutcome, Failure> {

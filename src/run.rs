@@ -4,7 +4,9 @@
 use std::future::Future;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use agent_sim::dialect::Dialect;
 use reports::result::{Kind, RunReport, SCHEMA, Verdict};
 use tokio::sync::watch;
 
@@ -59,6 +61,19 @@ pub(crate) fn output_folder(wanted: Option<&Path>, name: &str) -> Result<PathBuf
         )
     })?;
     Ok(folder)
+}
+
+/// Takes back the folder of a run that never began; what is in it stays.
+pub(crate) fn discard_empty(folder: &Path) {
+    let _ = std::fs::remove_dir(folder);
+}
+
+/// The dialect of this name.
+pub(crate) fn dialect(name: &str) -> Result<Arc<dyn Dialect>, Failure> {
+    agent_sim::dialect::by_name(name).ok_or_else(|| {
+        let known = agent_sim::dialect::NAMES.join(", ");
+        Failure::new(USAGE, format!("unknown dialect `{name}`; known are {known}"))
+    })
 }
 
 /// This program, which starts itself as the reference registry.

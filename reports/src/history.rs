@@ -3,12 +3,14 @@
 //! The first line is [`Line::Run`], the last [`Line::End`]. Instants are microseconds of the harness's monotonic
 //! clock since the run began. A judge needs nothing but this file.
 
+mod abilities;
 mod reader;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use abilities::Abilities;
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
 
 /// The version of the format that this crate writes.
@@ -69,29 +71,6 @@ pub struct Policy {
     pub expires_after_ms: u64,
     /// Q; `None` where an expired agent is kept for longer than any run.
     pub evict_after_ms: Option<u64>,
-}
-
-/// What a kind of registry can do. What depends on a missing ability is not applicable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Abilities {
-    /// It shows `degraded`, by silence and as reported.
-    pub degraded: bool,
-    /// An expired agent leaves every view at Q.
-    pub evicts: bool,
-    /// Agents of different types have different timeouts.
-    pub policies_by_type: bool,
-    /// One agent can be read by its id.
-    pub single_read: bool,
-    /// Lists carry an ETag and answer 304.
-    pub conditional_lists: bool,
-    /// Answers carry a revision.
-    pub revisions: bool,
-    /// Answers carry an epoch.
-    pub epochs: bool,
-    /// Registrations survive SIGKILL.
-    pub durable: bool,
-    /// After a restart every live agent gets a full new lease.
-    pub lease_after_restart: bool,
 }
 
 /// What was asked of the registry.

@@ -78,6 +78,18 @@ fn unknown_flags_dialects_requirements_and_profiles_without_checks_are_usage_err
         (&["conformance", "--profile", "mcp"], "mcp"),
         (&["conformance", "--dialect", "klingon"], "klingon"),
         (&["loadtest", "scenarios/quickstart.toml", "--dialect", "klingon"], "klingon"),
+        (&["loadtest", "scenarios/quickstart.toml", "--target", "http://127.0.0.1:1"], "127.0.0.1:1"),
+        (
+            &[
+                "loadtest",
+                "scenarios/quickstart.toml",
+                "--target",
+                "http://127.0.0.1:1",
+                "--dialect",
+                "mcp-mesh",
+            ],
+            "127.0.0.1:1",
+        ),
         (&["conformance", "--target", "http://127.0.0.1:1"], "127.0.0.1:1"),
         (&["judge", "no-such-history.jsonl"], "no-such-history.jsonl"),
         (&["frobnicate"], "frobnicate"),

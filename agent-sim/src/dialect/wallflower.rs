@@ -30,17 +30,7 @@ impl Dialect for Wallflower {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities {
-            degraded: true,
-            evicts: true,
-            policies_by_type: true,
-            single_read: true,
-            conditional_lists: true,
-            revisions: true,
-            epochs: true,
-            durable: true,
-            lease_after_restart: true,
-        }
+        Abilities::ALL
     }
 
     fn request(&self, call: &Call) -> Option<WireRequest> {

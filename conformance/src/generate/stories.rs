@@ -134,17 +134,7 @@ mod tests {
     use super::*;
 
     fn all() -> Abilities {
-        Abilities {
-            degraded: true,
-            evicts: true,
-            policies_by_type: true,
-            single_read: true,
-            conditional_lists: true,
-            revisions: true,
-            epochs: true,
-            durable: true,
-            lease_after_restart: true,
-        }
+        Abilities::ALL
     }
 
     #[test]

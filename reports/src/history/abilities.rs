@@ -1,0 +1,41 @@
+//! What kinds of registries can do.
+
+use serde::{Deserialize, Serialize};
+
+/// What a kind of registry can do. What depends on a missing ability is not applicable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// It shows `degraded`, by silence and as reported.
+    pub degraded: bool,
+    /// An expired agent leaves every view at Q.
+    pub evicts: bool,
+    /// Agents of different types have different timeouts.
+    pub policies_by_type: bool,
+    /// One agent can be read by its id.
+    pub single_read: bool,
+    /// Lists carry an ETag and answer 304.
+    pub conditional_lists: bool,
+    /// Answers carry a revision.
+    pub revisions: bool,
+    /// Answers carry an epoch.
+    pub epochs: bool,
+    /// Registrations survive SIGKILL.
+    pub durable: bool,
+    /// After a restart every live agent gets a full new lease.
+    pub lease_after_restart: bool,
+}
+
+impl Abilities {
+    /// Everything that the contract asks for.
+    pub const ALL: Self = Self {
+        degraded: true,
+        evicts: true,
+        policies_by_type: true,
+        single_read: true,
+        conditional_lists: true,
+        revisions: true,
+        epochs: true,
+        durable: true,
+        lease_after_restart: true,
+    };
+}
