@@ -133,7 +133,12 @@ fn mcp_mesh_keeps_its_times_and_calls_agents() {
         assert_eq!(row(id)["verdict"], verdict, "{id}: {}\n{}", row(id), text(&output));
     }
     let passive = row("PASSIVE-1").to_string();
-    assert!(passive.contains("/proxy/") && passive.contains("/cancel"), "{passive}");
+    assert!(passive.contains("/proxy/"), "the report names the route: {passive}");
+    let history = std::fs::read_to_string(out.join("history.jsonl")).unwrap();
+    let touches: Vec<&str> = history.lines().filter(|line| line.contains(r#""line":"touch""#)).collect();
+    for called in ["GET /mcp", "POST /mcp", "/cancel HTTP"] {
+        assert!(touches.iter().any(|touch| touch.contains(called)), "{called} in {touches:?}");
+    }
 }
 
 #[test]
