@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 use conformance::catalogue::{REQUIREMENTS, Selection};
-use conformance::live::{Outcome, RunOptions};
+use conformance::live::{Outcome, RunError, RunOptions};
 use reports::result::{AgentCounts, Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{Findings, decide};
 use scenarios::model::{Target, TargetKind};
 use tokio::sync::watch;
 
 use crate::cli::Conformance;
-use crate::run::{self, Failure, HISTORY, USAGE};
+use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 
 pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
     if arguments.list {
@@ -47,7 +47,9 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
     })?
     .map_err(|error| {
         run::discard_empty(&folder);
-        Failure::new(USAGE, error)
+        let code =
+            if matches!(error, RunError::History { .. } | RunError::Judge(_)) { TROUBLE } else { USAGE };
+        Failure::new(code, error)
     })?;
 
     let (report, code) = report(arguments.seed, outcome);
@@ -59,6 +61,7 @@ fn report(seed: u64, outcome: Outcome) -> (RunReport, u8) {
     let requirements = outcome.judgement.requirements;
     let decision = decide(&Findings {
         interrupted: outcome.interrupted,
+        failed: &outcome.failed,
         invalid: &outcome.invalid,
         requirements: &requirements,
         claimed: &claimed(&requirements),

@@ -92,6 +92,8 @@ pub struct Outcome {
     pub interrupted: bool,
     /// Why the run as a whole proves nothing; empty when it does.
     pub invalid: Vec<String>,
+    /// That the registry ended by itself, or did not come back after a kill; empty when it did neither.
+    pub failed: Vec<String>,
 }
 
 /// Why there was no run.
@@ -171,7 +173,12 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
     let ran = stages.run().await;
     floor.abort();
     let finished = stages.finish().await;
-    ran?;
+    let mut failed = finished.failed;
+    match ran {
+        // It is the registry's failure, and what was seen until then is judged like any other history.
+        Err(error @ RunError::Restart(_)) => failed.push(error.to_string()),
+        other => other?,
+    }
     let end = RunEnd {
         at_us: clock.now_us(),
         slack_us: recorder.slack_us(),
@@ -198,6 +205,7 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
         duration_ms: clock.now_us() / 1000,
         interrupted: *options.interrupt.borrow(),
         invalid,
+        failed,
     })
 }
 

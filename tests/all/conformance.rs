@@ -1,6 +1,8 @@
 //! `wallflower conformance` on the reference registry: every requirement that is checked holds.
 
-use crate::program::{alone, code, report, run, text};
+use std::process::Stdio;
+
+use crate::program::{alone, code, registry_of, report, run, signal, text, wallflower};
 
 #[test]
 fn the_reference_registry_passes_what_is_checked() {
@@ -43,4 +45,21 @@ fn the_reference_registry_passes_what_is_checked() {
     }
     let again = run(&["judge", out.join("history.jsonl").to_str().unwrap()]);
     assert_eq!(code(&again), 0, "the saved history is judged alike: {}", text(&again));
+}
+
+#[test]
+fn a_registry_that_dies_meanwhile_fails_the_run_with_the_reason() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut harness = wallflower()
+        .args(["conformance", "--only", "TIME-2", "--quiet", "--out", out.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    signal(registry_of(&harness, &out), "KILL");
+    assert_eq!(harness.wait().unwrap().code(), Some(1));
+    let report = report(&out);
+    assert_eq!(report["verdict"], "fail");
+    assert!(report["reasons"][0].as_str().unwrap().contains("ended by itself"), "{}", report["reasons"]);
 }

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::program::{alone, children, code, report, run, signal, text, wallflower};
+use crate::program::{alone, code, registry_of, report, run, signal, text, wallflower};
 
 /// Few agents, a few seconds; the debug build on a busy machine can keep this plan.
 const SMALL: &str = r#"
@@ -226,22 +225,6 @@ fn under_way(folder: &Path, out: &Path) -> (Child, u32) {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let history = out.join("history.jsonl");
-    let registry = wait_for(|| {
-        let running = history.metadata().is_ok_and(|file| file.len() > 2_000);
-        if running { children(harness.id()).first().copied() } else { None }
-    });
+    let registry = registry_of(&harness, out);
     (harness, registry)
-}
-
-/// Waits for what must come soon; a minute is for a machine that is busy beyond use.
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// The binary under test.
 pub(crate) fn wallflower() -> Command {
@@ -88,4 +89,25 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
 pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
     static MACHINE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     MACHINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The process id of the registry that a harness has started, once its history tells of calls.
+pub(crate) fn registry_of(harness: &Child, out: &Path) -> u32 {
+    let history = out.join("history.jsonl");
+    wait_for(|| {
+        let running = history.metadata().is_ok_and(|file| file.len() > 2_000);
+        if running { children(harness.id()).first().copied() } else { None }
+    })
+}
+
+/// Waits for what must come soon; a minute is for a machine that is busy beyond use.
+fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

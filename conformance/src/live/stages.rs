@@ -37,6 +37,7 @@ pub(super) struct Stages {
     wanted_wave: u32,
     next_number: u32,
     invalid: Vec<String>,
+    failed: Vec<String>,
 }
 
 /// What is left when all is stopped.
@@ -46,6 +47,7 @@ pub(super) struct Finished {
     pub(super) agents: u64,
     pub(super) wave_agents: u64,
     pub(super) invalid: Vec<String>,
+    pub(super) failed: Vec<String>,
 }
 
 impl Stages {
@@ -71,6 +73,7 @@ impl Stages {
             progress: options.progress.clone(),
             next_number: 0,
             invalid: Vec::new(),
+            failed: Vec::new(),
         }
     }
 
@@ -147,6 +150,7 @@ impl Stages {
             agents: u64::from(self.next_number),
             wave_agents: u64::from(self.wanted_wave),
             invalid: self.invalid,
+            failed: self.failed,
         }
     }
 
@@ -157,12 +161,12 @@ impl Stages {
             && let Some(event) = process.check()
         {
             self.recorder.write(&Line::Process(event));
-            self.invalid.push(format!(
-                "the registry ended by itself; its last output: {}",
+            self.failed.push(format!(
+                "the registry process ended by itself; its last output: {}",
                 process.last_output().trim()
             ));
         }
-        self.invalid.is_empty() && !self.recorder.stopped()
+        self.invalid.is_empty() && self.failed.is_empty() && !self.recorder.stopped()
     }
 
     fn say(&self, words: String) {

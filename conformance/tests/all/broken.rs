@@ -116,8 +116,8 @@ fn with_verdict(outcome: &Outcome, verdict: RequirementVerdict) -> BTreeSet<&str
 
 fn told(outcome: &Outcome) -> String {
     let mut lines = vec![format!(
-        "invalid: {:?}, lag {:?}, floor {:?}",
-        outcome.invalid, outcome.generator.lag_us, outcome.generator.timer_floor_us
+        "failed: {:?}, invalid: {:?}, lag {:?}, floor {:?}",
+        outcome.failed, outcome.invalid, outcome.generator.lag_us, outcome.generator.timer_floor_us
     )];
     for row in &outcome.judgement.requirements {
         lines.push(format!("{} {:?} {}/{}: {}", row.id, row.verdict, row.decided, row.samples, row.detail));
@@ -141,7 +141,9 @@ fn compare(fault: &Fault, outcome: &Outcome) -> Result<bool, String> {
         return Err(format!("{}: {missing} does not fail", fault.name));
     }
     // A right registry passes everything; beside a fault some requirements cannot be told apart from it.
-    Ok(outcome.invalid.is_empty() && (!fault.must.is_empty() || undecided.is_empty()))
+    Ok(outcome.invalid.is_empty()
+        && outcome.failed.is_empty()
+        && (!fault.must.is_empty() || undecided.is_empty()))
 }
 
 async fn check(fault: &'static Fault, folder: PathBuf) -> Result<(), String> {
