@@ -44,7 +44,7 @@ impl Chance {
 /// One call; `None` when the registry was gone before it had answered.
 fn call(url: &str, head: &str, body: &str) -> Option<(u16, String)> {
     let mut socket = TcpStream::connect(url.strip_prefix("http://").unwrap()).ok()?;
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     let request = format!(
         "{head} HTTP/1.1\r\nHost: r\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

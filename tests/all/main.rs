@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "a failed test is the way to say so"
 )]
 
@@ -12,6 +13,7 @@ mod conformance;
 mod errors;
 mod kills;
 mod loadtest;
+mod not_judged;
 mod operations;
 mod program;
 mod serve;

@@ -15,7 +15,7 @@ pub(crate) fn ask(url: &str, request_line: &str, body: &str) -> (String, String)
 /// As [`ask`], with the whole head of the answer.
 pub(crate) fn ask_whole(url: &str, request_line: &str, body: &str) -> (String, String) {
     let mut socket = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     write!(
         socket,
         "{request_line} HTTP/1.1\r\nHost: registry\r\nConnection: close\r\nContent-Type: application/json\r\n\

@@ -9,3 +9,5 @@
 
 mod broken;
 mod histories;
+#[path = "../../../tests/all/not_judged.rs"]
+mod not_judged;

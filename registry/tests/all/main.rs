@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test that cannot go on must fail; clippy knows only of test functions, not of their helpers"
 )]
 
@@ -20,6 +21,8 @@ mod mcp_client;
 mod mcp_passive;
 mod mcp_wire;
 mod metrics;
+#[path = "../../../tests/all/not_judged.rs"]
+mod not_judged;
 mod server;
 mod store;
 mod support;

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::not_judged::not_judged;
 use crate::support::{Answer, PATIENCE, Registry, eventually, full, ids, lean};
 
 /// Longer than the tests' patience: only a change ends it in time.
@@ -159,7 +161,8 @@ async fn without_a_change_the_wait_ends_when_it_was_asked_to() {
     stop(registry).await;
 }
 
-/// The bound holds on a machine that keeps up; one of many attempts shows whether the registry can.
+/// The bound holds on a machine that keeps up: a bare sleep beside each attempt tells whether this one does, and one
+/// attempt in such company shows whether the registry can.
 #[tokio::test]
 async fn a_timers_transition_wakes_within_its_bound() {
     const DEGRADED_AFTER: Duration = Duration::from_millis(300);
@@ -168,6 +171,7 @@ async fn a_timers_transition_wakes_within_its_bound() {
     let (registry, store_id) = start(folder.path(), &["brief=100ms,300ms,60s,120s"]).await;
     let mut lateness = Vec::new();
     for number in 0..20 {
+        let sleeper = Sleeper::start();
         let agent_id = format!("a{number}");
         let body = json!({ "agent_id": agent_id, "agent_type": "brief", "capabilities": [] });
         let revision = registry.beat(body).await.json()["revision"].as_u64().unwrap();
@@ -176,13 +180,48 @@ async fn a_timers_transition_wakes_within_its_bound() {
         let delta: Value = registry.get(&path).await.json();
         assert_eq!(delta["changed"][0]["agent_id"], json!(agent_id));
         assert_eq!(delta["changed"][0]["reason"], "missed_heartbeat");
-        lateness.push(registered.elapsed().saturating_sub(DEGRADED_AFTER));
-        if lateness.last().is_some_and(|late| *late <= BOUND) {
+        let late = registered.elapsed().saturating_sub(DEGRADED_AFTER);
+        if sleeper.worst().await <= BOUND / 5 {
+            lateness.push(late);
+        }
+        if late <= BOUND {
             break;
         }
     }
-    assert!(lateness.iter().any(|late| *late <= BOUND), "{lateness:?}");
+    if lateness.len() < 5 && lateness.iter().all(|late| *late > BOUND) {
+        not_judged("a timer wakes within its bound", "bare sleeps of 1 ms came over 10 ms late all the time");
+    } else {
+        assert!(lateness.iter().any(|late| *late <= BOUND), "{lateness:?}");
+    }
     stop(registry).await;
+}
+
+/// Sleeps a millisecond at a time, to know how late this machine wakes those who sleep.
+struct Sleeper {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Duration>,
+}
+
+impl Sleeper {
+    fn start() -> Self {
+        const NAP: Duration = Duration::from_millis(1);
+        let (stop, mut stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let mut worst = Duration::ZERO;
+            while stopped.try_recv().is_err() {
+                let began = Instant::now();
+                tokio::time::sleep(NAP).await;
+                worst = worst.max(began.elapsed().saturating_sub(NAP));
+            }
+            worst
+        });
+        Self { stop, task }
+    }
+
+    async fn worst(self) -> Duration {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap()
+    }
 }
 
 #[tokio::test]
