@@ -20,6 +20,7 @@ mod mcp_client;
 mod mcp_passive;
 mod mcp_wire;
 mod metrics;
+mod openapi;
 mod server;
 mod store;
 mod support;
