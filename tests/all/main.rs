@@ -10,10 +10,12 @@
 mod backup;
 mod conformance;
 mod errors;
+mod examples;
 mod kills;
 mod loadtest;
 mod operations;
 mod program;
+mod readme;
 mod serve;
 mod store_trouble;
 mod tidy;

@@ -9,7 +9,6 @@
 mod deltas;
 mod encoding;
 mod events;
-mod examples;
 mod filters;
 mod heartbeats;
 mod input;
