@@ -20,6 +20,7 @@ mod mcp_passive;
 mod mcp_wire;
 mod metrics;
 mod openapi;
+mod page;
 mod server;
 mod store;
 mod support;
