@@ -338,8 +338,8 @@ pub(crate) fn label_key() -> &'static str {
 /// Policies by type, and the limits.
 pub(crate) fn policies(policy: &Value) -> Schema {
     let limits: Schema = crate::http::limits(0)
-        .into_iter()
-        .map(|(name, _)| (name.to_owned(), count("More is refused, or not kept")))
+        .into_keys()
+        .map(|name| (name.to_owned(), count("More is refused, or not kept")))
         .collect();
     whole(json!({
         "policies": {
