@@ -9,6 +9,8 @@
 //! - `timers`: makes due transitions while nobody asks
 //! - `store`: the SQLite file: opening, loading, the one writer, and [`backup`]
 //! - `http`: routes, one file per resource
+//! - [`openapi`]: the document that describes the routes
+//! - `schemas`: what goes in and comes out, over HTTP and as MCP tools
 //! - `mcp`: the same as tools of the Model Context Protocol
 //! - `metrics`: what Prometheus reads
 //! - [`seal`]: holds the process to calling nobody, by the kernel
@@ -19,6 +21,8 @@ mod http;
 pub mod logging;
 mod mcp;
 mod metrics;
+pub mod openapi;
+mod schemas;
 pub mod seal;
 pub mod server;
 mod shared;

@@ -11,11 +11,13 @@
 mod backup;
 mod conformance;
 mod errors;
+mod examples;
 mod kills;
 mod loadtest;
 mod not_judged;
 mod operations;
 mod program;
+mod readme;
 mod serve;
 mod store_trouble;
 mod tidy;

@@ -18,7 +18,7 @@ use super::{conditional, filters, json, json_text, pages};
 use crate::shared::Shared;
 
 /// The most label tests of one list.
-const LABEL_TESTS: usize = 64;
+pub(crate) const LABEL_TESTS: usize = 64;
 
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()

@@ -5,6 +5,7 @@
 //! - `capabilities`: who provides what
 //! - `events`: what happened
 //! - `status`: policies, health, liveness, metrics
+//! - `files`: the page for people, the OpenAPI document
 //! - `query`: query parameters, with all that is wrong with them
 //! - `filters`: those that several lists have
 //! - `pages`: what lists have in common
@@ -20,6 +21,7 @@ mod capabilities;
 mod conditional;
 pub(crate) mod encoding;
 mod events;
+mod files;
 mod filters;
 pub(crate) mod heartbeat;
 mod pages;
@@ -39,8 +41,11 @@ use axum::response::{IntoResponse, Response};
 use crate::clock::Stopwatch;
 use crate::shared::Shared;
 pub(crate) use access_log::Peer;
-pub(crate) use pages::LARGEST_LIMIT;
+pub(crate) use agents::LABEL_TESTS;
+pub(crate) use pages::{DEFAULT_LIMIT, LARGEST_LIMIT};
 pub(crate) use problem::Problem;
+pub(crate) use status::limits;
+pub(crate) use waiting::LONGEST_WAIT_MS;
 
 /// Every route; `allowed_hosts` are the names that `/mcp` answers to besides the loopback ones.
 pub(crate) fn router(shared: Arc<Shared>, allowed_hosts: &[String]) -> Router {
@@ -50,6 +55,7 @@ pub(crate) fn router(shared: Arc<Shared>, allowed_hosts: &[String]) -> Router {
         .merge(capabilities::router())
         .merge(events::router())
         .merge(status::router())
+        .merge(files::router())
         .merge(crate::mcp::router(&shared, allowed_hosts))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })

@@ -20,7 +20,8 @@ use crate::shared::Shared;
 
 /// The most entries of a page.
 pub(crate) const LARGEST_LIMIT: usize = 10_000;
-pub(super) const DEFAULT_LIMIT: usize = 1_000;
+/// Those of a page whose length nobody chose.
+pub(crate) const DEFAULT_LIMIT: usize = 1_000;
 
 /// Which part of a list is asked for, and how.
 #[derive(Debug)]

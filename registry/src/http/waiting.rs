@@ -15,7 +15,7 @@ use super::problem::Problem;
 use crate::shared::Shared;
 
 /// The longest wait that may be asked for, in milliseconds.
-pub(super) const LONGEST_WAIT_MS: u64 = 60_000;
+pub(crate) const LONGEST_WAIT_MS: u64 = 60_000;
 /// Waiters wake this long after a change, so that changes that come together are told together, and many changes in a
 /// row do not make every waiter look at each.
 const GATHERING: Duration = Duration::from_millis(10);

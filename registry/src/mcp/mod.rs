@@ -5,7 +5,7 @@
 //! - `handler`: what rmcp asks of a server; everything but tools is refused
 //! - `tools`: the six tools: what they are called, say of themselves, and do
 //! - `arguments`: the arguments of a tool as the query of the route that answers it
-//! - `schemas`: what goes into the tools and what comes out
+//! - `schemas`: what only the tools take and answer
 //! - `figures`: counts, rates and latencies
 
 mod arguments;

@@ -47,7 +47,7 @@ pub(super) fn described() -> Vec<Tool> {
              what it had declared. Without, it renews the lease and may change `status` only. The answer says how \
              often to beat, and who provides each dependency. The registry keeps `endpoint` and hands it out; it \
              never calls it.",
-            (schemas::heartbeat(), schemas::heartbeat_answer()),
+            (crate::schemas::heartbeat(), crate::schemas::heartbeat_answer()),
         )
         // A full heartbeat replaces the agent's former document. The same again only begins the lease anew.
         .annotate(hints(false).destructive(true)),

@@ -5,6 +5,7 @@ use std::io::Read;
 use serde_json::json;
 use tempfile::tempdir;
 
+use crate::openapi;
 use crate::support::{Answer, Registry, full};
 
 impl Registry {
@@ -16,7 +17,9 @@ impl Registry {
         }
         let bytes = self.send(format!("{request}\r\n").as_bytes()).await;
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-        (Answer::parse(&bytes[..end]), bytes[end..].to_vec())
+        let head = Answer::parse(&bytes[..end]);
+        openapi::check("HEAD", path, &head);
+        (head, bytes[end..].to_vec())
     }
 
     async fn compressions(&self) -> u64 {

@@ -10,7 +10,6 @@
 mod deltas;
 mod encoding;
 mod events;
-mod examples;
 mod filters;
 mod heartbeats;
 mod input;
@@ -23,6 +22,8 @@ mod mcp_wire;
 mod metrics;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;
+mod openapi;
+mod page;
 mod server;
 mod store;
 mod support;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::openapi;
 use crate::support::{Answer, Registry};
 
 pub(crate) const MODERN: &str = "2026-07-28";
@@ -78,7 +79,9 @@ impl Registry {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-        Answer::parse(&self.send(&[head.as_bytes(), body].concat()).await)
+        let answer = Answer::parse(&self.send(&[head.as_bytes(), body].concat()).await);
+        openapi::check(method, "/mcp", &answer);
+        answer
     }
 
     /// Sends a message of the newer revision and holds the answer to the profile `pull-only/1`.

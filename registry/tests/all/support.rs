@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::openapi;
+
 /// Far beyond what any call takes; a test that reaches it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(55);
 
@@ -78,7 +80,9 @@ impl Registry {
         }
         request.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
         let bytes = [request.as_bytes(), body].concat();
-        Answer::parse(&self.send(&bytes).await)
+        let answer = Answer::parse(&self.send(&bytes).await);
+        openapi::check(method, path, &answer);
+        answer
     }
 
     /// Sends bytes and reads until the registry closes.

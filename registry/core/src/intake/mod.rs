@@ -41,6 +41,9 @@ pub const METADATA_BYTES: usize = 8 * 1024;
 /// The longest version or requirement, in bytes. The contract sets none; see [`TAG_BYTES`].
 pub const VERSION_BYTES: usize = 256;
 
+/// What only a full heartbeat may have, `capabilities` aside.
+pub const FULL_ONLY: [&str; 5] = ["agent_type", "endpoint", "dependencies", "labels", "metadata"];
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
@@ -102,7 +105,7 @@ fn reported(fields: &mut Fields, raw: &RawValue) -> Option<Reported> {
 }
 
 fn refuse_document_members(fields: &mut Fields, members: &BTreeMap<String, &RawValue>) {
-    for name in ["agent_type", "endpoint", "dependencies", "labels", "metadata"] {
+    for name in FULL_ONLY {
         if members.contains_key(name) {
             fields.fault(
                 &format!("/{name}"),
