@@ -51,7 +51,8 @@ fn a_mistyped_key_is_shown_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         error("\n  listne = \"127.0.0.1:1\"\n"),
         "wallflower.toml:2:3: listne is no known key; did you mean listen?; allowed: listen, database, log_format, \
-         access_log, max_agents, allowed_hosts, max_connections, insecure, seal, policies"
+         access_log, max_agents, allowed_hosts, max_connections, insecure, seal, tls_certificate, tls_key, tokens, \
+         policies"
     );
     let nested = error("[policies.default]\nexpire_after = \"1s\"\n");
     assert!(
