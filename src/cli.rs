@@ -203,6 +203,9 @@ pub(crate) struct Agents {
     /// The registry.
     #[arg(long, value_name = "URL", env = "WALLFLOWER_URL", default_value = "http://127.0.0.1:8000")]
     pub(crate) url: String,
+    /// A bearer token, in a file [default: that of the variable WALLFLOWER_TOKEN, if any].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Print the entries as the registry gives them, one JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,

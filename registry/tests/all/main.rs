@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must fail; clippy knows only of test functions, not of their helpers"
 )]
 
+mod auth;
 mod deltas;
 mod encoding;
 mod events;
@@ -23,4 +24,5 @@ mod metrics;
 mod server;
 mod store;
 mod support;
+mod tls;
 mod waiting;
