@@ -18,7 +18,10 @@ const CAPABILITIES: usize = 3;
 const COLUMNS: [&str; 5] = ["AGENT", "TYPE", "STATUS", "ENDPOINT", "CAPABILITIES"];
 
 pub(crate) fn agents(arguments: &Agents) -> Result<u8, Failure> {
-    let wire = Wire::new(&arguments.url, TIMEOUT).map_err(|error| Failure::new(USAGE, error))?;
+    let mut wire = Wire::new(&arguments.url, TIMEOUT).map_err(|error| Failure::new(USAGE, error))?;
+    if let Some(token) = token(arguments)? {
+        wire = wire.with_token(token.trim()).map_err(|error| Failure::new(USAGE, error))?;
+    }
     let entries = run::block_on(all(&wire, &query(arguments)))??;
     let mut out = std::io::stdout().lock();
     let printed = if arguments.json {
@@ -30,6 +33,14 @@ pub(crate) fn agents(arguments: &Agents) -> Result<u8, Failure> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(TROUBLE, error)),
         _ => Ok(0),
     }
+}
+
+/// A file wins over the environment. Never a flag: command lines are seen by everybody on the machine.
+fn token(arguments: &Agents) -> Result<Option<String>, Failure> {
+    let Some(file) = &arguments.token_file else { return Ok(std::env::var("WALLFLOWER_TOKEN").ok()) };
+    std::fs::read_to_string(file).map(Some).map_err(|error| {
+        Failure::new(USAGE, format!("--token-file: {} cannot be read: {error}", file.display()))
+    })
 }
 
 fn query(arguments: &Agents) -> String {

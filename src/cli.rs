@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Config(Config),
     /// List the agents of a running registry.
     Agents(Agents),
+    /// Make a bearer token.
+    #[command(subcommand)]
+    Token(Token),
 }
 
 /// `wallflower serve`. A flag beats the environment, which beats the file, which beats the default.
@@ -69,9 +72,18 @@ pub(crate) struct Serve {
     /// Timeouts of a type: TYPE=HEARTBEAT,DEGRADED,EXPIRES,EVICT, as in `default=5s,10s,20s,60s`. Repeatable.
     #[arg(long, value_name = "POLICY", env = "WALLFLOWER_POLICY", value_delimiter = ';')]
     pub(crate) policy: Vec<String>,
-    /// Listen on an address that is not loopback, without protection.
+    /// Listen on an address that is not loopback without both TLS and tokens.
     #[arg(long, value_name = "BOOLEAN", env = "WALLFLOWER_INSECURE", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) insecure: Option<String>,
+    /// The certificate of the server and those that signed it, PEM: the listener then speaks TLS.
+    #[arg(long, value_name = "FILE", env = "WALLFLOWER_TLS_CERTIFICATE")]
+    pub(crate) tls_certificate: Option<String>,
+    /// The private key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", env = "WALLFLOWER_TLS_KEY")]
+    pub(crate) tls_key: Option<String>,
+    /// Bearer tokens, a TOML file: every request then needs one.
+    #[arg(long, value_name = "FILE", env = "WALLFLOWER_TOKENS")]
+    pub(crate) tokens: Option<String>,
     /// Let the kernel hold the process to calling nobody: `off`, `try` or `require` [default: try].
     #[arg(long, value_name = "MODE", env = "WALLFLOWER_SEAL")]
     pub(crate) seal: Option<String>,
@@ -191,6 +203,9 @@ pub(crate) struct Agents {
     /// The registry.
     #[arg(long, value_name = "URL", env = "WALLFLOWER_URL", default_value = "http://127.0.0.1:8000")]
     pub(crate) url: String,
+    /// A bearer token, in a file [default: that of the variable WALLFLOWER_TOKEN, if any].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Print the entries as the registry gives them, one JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -206,4 +221,32 @@ pub(crate) struct Agents {
     /// k=v, k!=v, k or !k. Repeatable.
     #[arg(long, value_name = "TEST")]
     pub(crate) label: Vec<String>,
+}
+
+/// `wallflower token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Print a new token (standard output), and the entry for the registry's file of tokens (standard error).
+    New {
+        /// Who it is for; stands in messages.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// What it is for. Repeatable.
+        #[arg(long, value_enum, value_name = "SCOPE", required = true)]
+        scope: Vec<TokenScope>,
+        /// With the scope agent: only for agents whose id begins with this.
+        #[arg(long, value_name = "PREFIX", default_value = "")]
+        prefix: String,
+    },
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TokenScope {
+    /// Heartbeats, and deregistering the same agents.
+    Agent,
+    /// Every view.
+    Read,
+    /// Everything.
+    Admin,
 }

@@ -13,6 +13,7 @@ pub(crate) fn config(arguments: &Config) -> Result<u8, Failure> {
     let Config::Check { file } = arguments;
     let settings =
         Settings::load(Some(file), &Overrides::default()).map_err(|error| Failure::new(USAGE, error))?;
+    registry::protection::check(&settings).map_err(|error| Failure::new(USAGE, error))?;
     // A closed pipe is no fault of the file.
     let _ = show(file, &settings);
     Ok(0)
@@ -23,6 +24,12 @@ fn show(file: &Path, settings: &Settings) -> std::io::Result<()> {
     writeln!(out, "{} is valid", file.display())?;
     writeln!(out, "listen      {}", settings.listen)?;
     writeln!(out, "database    {}", settings.database.display())?;
+    if let Some(tls) = &settings.tls {
+        writeln!(out, "tls         {} with {}", tls.certificate.display(), tls.key.display())?;
+    }
+    if let Some(tokens) = &settings.tokens {
+        writeln!(out, "tokens      {}", tokens.display())?;
+    }
     writeln!(out, "seal        {}", settings.seal)?;
     writeln!(out, "max_agents  {}", settings.max_agents)?;
     for (agent_type, policy) in settings.policies.all() {

@@ -5,6 +5,7 @@
 //! - [`serve`]: the reference registry.
 //! - [`backup`]: a copy of the reference registry's database.
 //! - [`config`]: looks at a configuration file.
+//! - [`token`]: makes a bearer token.
 //! - [`agents`]: lists the agents of a running registry, for people.
 //! - [`loadtest`]: a scenario against a registry.
 //! - [`conformance`]: the requirements against a registry.
@@ -22,6 +23,7 @@ mod loadtest;
 mod progress;
 mod run;
 mod serve;
+mod token;
 
 use std::process::ExitCode;
 
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::Agents(arguments) => agents::agents(&arguments),
+        Command::Token(arguments) => token::token(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
     };
     match ended {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use registry::config::{Overrides, Policies, Settings};
+use registry::server::{Reloads, ServeError};
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -20,25 +21,29 @@ pub(crate) fn serve(arguments: &Serve) -> Result<u8, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(TROUBLE, format!("cannot start the runtime: {error}")))?;
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let announce = |address| {
         let mut out = std::io::stdout().lock();
         // Who does not read the address can still use it.
-        let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+        let _ = writeln!(out, "listening on {scheme}://{address}").and_then(|()| out.flush());
     };
     let served = runtime.block_on(async {
-        let (policies, reloaded) = watch::channel(settings.policies.clone());
+        let (policies, other_policies) = watch::channel(settings.policies.clone());
+        let (files, other_files) = watch::channel(());
+        let reloads = Reloads { policies: other_policies, files: other_files };
         let hangups = signal(SignalKind::hangup())
             .map_err(|error| Failure::new(TROUBLE, format!("cannot listen to SIGHUP: {error}")))?;
-        let reloads = reload_at(hangups, arguments, settings.clone(), policies);
+        let reloading = reload_at(hangups, arguments, settings.clone(), policies, files);
         let stop = async {
             tokio::select! {
                 () = stop(arguments.stop_with_stdin) => {}
-                () = reloads => {}
+                () = reloading => {}
             }
         };
-        registry::server::run_reloadable(settings, reloaded, announce, stop)
-            .await
-            .map_err(|error| Failure::new(TROUBLE, error))
+        registry::server::run_reloadable(settings, reloads, announce, stop).await.map_err(|error| {
+            let code = if matches!(error, ServeError::Protection(_)) { USAGE } else { TROUBLE };
+            Failure::new(code, error)
+        })
     });
     // A thread that still waits for standard input must not hold up the end.
     runtime.shutdown_background();
@@ -68,20 +73,25 @@ async fn stop(with_stdin: bool) {
     }
 }
 
-/// Reads the settings again at every SIGHUP and hands on the policies. Never ends. What cannot be read or is wrong
-/// changes nothing.
+/// Reads the settings again at every SIGHUP and hands on the policies; certificate and tokens are read again by the
+/// server itself. Never ends. What cannot be read or is wrong changes nothing.
 async fn reload_at(
     mut hangups: Signal,
     arguments: &Serve,
     running: Settings,
     policies: watch::Sender<Policies>,
+    files: watch::Sender<()>,
 ) {
     loop {
         if hangups.recv().await.is_none() {
             return std::future::pending().await;
         }
+        let has_files = running.tls.is_some() || running.tokens.is_some();
+        files.send_replace(());
         let Some(file) = &arguments.config else {
-            tracing::warn!("SIGHUP changes nothing: there is no configuration file");
+            if !has_files {
+                tracing::warn!("SIGHUP changes nothing: there is no configuration file");
+            }
             continue;
         };
         match Settings::load(Some(file), &overrides(arguments)) {
@@ -108,6 +118,9 @@ fn overrides(arguments: &Serve) -> Overrides {
         max_connections: arguments.max_connections.clone(),
         insecure: arguments.insecure.clone(),
         seal: arguments.seal.clone(),
+        tls_certificate: arguments.tls_certificate.clone(),
+        tls_key: arguments.tls_key.clone(),
+        tokens: arguments.tokens.clone(),
         policies: arguments.policy.clone(),
     }
 }

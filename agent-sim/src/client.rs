@@ -28,6 +28,8 @@ pub struct Client {
 pub struct Wire {
     http: reqwest::Client,
     base_url: String,
+    /// What goes along as `Authorization`; shown by nothing.
+    bearer: Option<reqwest::header::HeaderValue>,
     timeout: Duration,
 }
 
@@ -94,6 +96,15 @@ impl Client {
         timeout: Duration,
     ) -> Result<Self, SendError> {
         Ok(Self { wire: Wire::new(base_url, timeout)?, dialect, clock })
+    }
+
+    /// See [`Wire::with_token`].
+    ///
+    /// # Errors
+    /// When no header can hold it.
+    pub fn with_token(mut self, token: &str) -> Result<Self, SendError> {
+        self.wire = self.wire.with_token(token)?;
+        Ok(self)
     }
 
     /// Sends one call (every page of a list) and waits for its end. Never fails: failures are outcomes. A list of
@@ -216,7 +227,23 @@ impl Wire {
             .pool_idle_timeout(None)
             .build()
             .map_err(|error| refused(causes(&error)))?;
-        Ok(Self { http, base_url: url.as_str().trim_end_matches('/').to_owned(), timeout })
+        Ok(Self { http, base_url: url.as_str().trim_end_matches('/').to_owned(), timeout, bearer: None })
+    }
+
+    /// Sends this token with every request. It stands in no error and no record.
+    ///
+    /// # Errors
+    /// When no header can hold it.
+    pub fn with_token(mut self, token: &str) -> Result<Self, SendError> {
+        let value = reqwest::header::HeaderValue::from_str(&format!("Bearer {token}"));
+        let mut bearer = value.map_err(|_| SendError::NotSent {
+            url: self.base_url.clone(),
+            cause: "the token holds letters that no header may; give it as `wallflower token new` printed it"
+                .to_owned(),
+        })?;
+        bearer.set_sensitive(true);
+        self.bearer = Some(bearer);
+        Ok(self)
     }
 
     /// Sends a request as it is and reads the whole answer.
@@ -240,6 +267,9 @@ impl Wire {
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|error| not_sent(error.to_string()))?;
         let mut builder = self.http.request(method, &url);
+        if let Some(bearer) = &self.bearer {
+            builder = builder.header("authorization", bearer.clone());
+        }
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }

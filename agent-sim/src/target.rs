@@ -70,6 +70,9 @@ pub enum TargetError {
     },
 }
 
+/// Where the token for a registry that runs already is taken from.
+const TOKEN_VARIABLE: &str = "WALLFLOWER_TOKEN";
+
 impl Target {
     /// Starts the registry, or connects to it, and learns its policies from itself where `target` gives none.
     /// `reference_program` is this program, which `serve`s the reference registry; `timeout` is for each call.
@@ -98,8 +101,15 @@ impl Target {
             (None, TargetKind::Url(url)) => url.trim_end_matches('/').to_owned(),
             (None, _) => String::new(),
         };
-        let client = Client::new(&url, Arc::clone(&dialect), clock, timeout)
-            .map_err(|error| TargetError::Url { url: url.clone(), cause: cause_of(error) })?;
+        let refused = |error| TargetError::Url { url: url.clone(), cause: cause_of(error) };
+        let mut client = Client::new(&url, Arc::clone(&dialect), clock, timeout).map_err(refused)?;
+        // Not for a registry that is started here, which is another's. From the environment, since command lines are
+        // seen by everybody on the machine and stand in the report.
+        if process.is_none()
+            && let Ok(token) = std::env::var(TOKEN_VARIABLE)
+        {
+            client = client.with_token(token.trim()).map_err(refused)?;
+        }
         let (policies, transition_bound_ms) = if target.policies.is_empty() {
             published_policies(&client, dialect.as_ref(), &url).await?
         } else {

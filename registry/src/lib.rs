@@ -2,6 +2,9 @@
 //! nobody, and nothing in its dependencies could.
 //!
 //! - [`config`]: settings from flags, environment and a file, with errors that say what to mend
+//! - [`auth`]: who may do what, by bearer tokens
+//! - [`tls`]: the listener's certificate and the handshake
+//! - [`protection`]: both together, checked and read anew
 //! - [`logging`]: where logs go
 //! - [`server`]: opens the store, listens, serves, stops gracefully
 //! - `clock`: the one place that reads time, and notices when the process was paused
@@ -15,6 +18,7 @@
 //! - `metrics`: what Prometheus reads
 //! - [`seal`]: holds the process to calling nobody, by the kernel
 
+pub mod auth;
 mod clock;
 pub mod config;
 mod http;
@@ -22,11 +26,13 @@ pub mod logging;
 mod mcp;
 mod metrics;
 pub mod openapi;
+pub mod protection;
 mod schemas;
 pub mod seal;
 pub mod server;
 mod shared;
 mod store;
 mod timers;
+pub mod tls;
 
 pub use store::backup;

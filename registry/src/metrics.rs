@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     pub(crate) waiters: IntGauge,
     pub(crate) encodings: IntCounterVec,
+    pub(crate) denied: IntCounterVec,
     agents: IntGaugeVec,
     revision: IntGauge,
     unsaved: IntGauge,
@@ -91,6 +92,11 @@ impl Metrics {
                 "Answers that were compressed, by coding. Those served again are not counted.",
                 &["coding"],
             )?,
+            denied: counters(
+                "registry_denied_total",
+                "Requests that were denied for want of a token, or of what it is for.",
+                &["reason"],
+            )?,
             agents: IntGaugeVec::new(
                 Opts::new(
                     "registry_agents",
@@ -125,6 +131,9 @@ impl Metrics {
         for coding in ["gzip", "zstd"] {
             self.encodings.with_label_values(&[coding]);
         }
+        for reason in crate::auth::DENIED_REASONS {
+            self.denied.with_label_values(&[reason]);
+        }
         let build_info = IntGaugeVec::new(
             Opts::new("registry_build_info", "1; the label says which version runs."),
             &["version"],
@@ -145,6 +154,7 @@ impl Metrics {
         registry.register(Box::new(self.connections.clone()))?;
         registry.register(Box::new(self.waiters.clone()))?;
         registry.register(Box::new(self.encodings.clone()))?;
+        registry.register(Box::new(self.denied.clone()))?;
         registry.register(Box::new(self.agents.clone()))?;
         registry.register(Box::new(self.revision.clone()))?;
         registry.register(Box::new(self.unsaved.clone()))?;

@@ -20,10 +20,11 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::metrics::Metrics;
+use crate::protection::{self, Protection, ProtectionError};
 use crate::seal::{self, SealError};
 use crate::shared::{Options, Shared};
 use crate::store::{Store, writer};
-use crate::{http, timers};
+use crate::{http, timers, tls};
 
 pub use crate::store::OpenError;
 
@@ -47,6 +48,9 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The certificate or the tokens cannot be used. Nothing was opened.
+    #[error(transparent)]
+    Protection(#[from] ProtectionError),
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -78,24 +82,36 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (_never, policies) = watch::channel(settings.policies.clone());
-    run_reloadable(settings, policies, ready, shutdown).await
+    let (_nor, files) = watch::channel(());
+    run_reloadable(settings, Reloads { policies, files }, ready, shutdown).await
 }
 
-/// As [`run`]; whenever `policies` changes, the agents live by the new ones from their next heartbeat on (see
+/// What may change while the registry runs.
+#[derive(Debug)]
+pub struct Reloads {
+    /// Other policies.
+    pub policies: watch::Receiver<Policies>,
+    /// Changes when the certificate and the tokens are to be read again.
+    pub files: watch::Receiver<()>,
+}
+
+/// As [`run`]; whenever the policies change, the agents live by the new ones from their next heartbeat on (see
 /// [`Registry::set_policies`]). The channel's first value counts for nothing: the settings hold the first policies.
 pub async fn run_reloadable(
     settings: Settings,
-    policies: watch::Receiver<Policies>,
+    reloads: Reloads,
     ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let address = settings.listen;
     let listen = |source| ServeError::Listen { address, source };
+    let protection = Protection::load(&settings)?;
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
-    let opened = Opened::open(&settings).await?;
+    let opened = Opened::open(&settings, protection).await?;
     ready(bound);
-    let _reloads = Ending(tokio::spawn(reload(Arc::clone(&opened.shared), policies)));
+    let _reloads = Ending(tokio::spawn(reload(Arc::clone(&opened.shared), reloads.policies)));
+    let _files = Ending(tokio::spawn(protection::keep_current(Arc::clone(&opened.shared), reloads.files)));
     opened.serve(&settings, listener, shutdown).await
 }
 
@@ -106,7 +122,8 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    Opened::open(&settings).await?.serve(&settings, listener, shutdown).await
+    let protection = Protection::load(&settings)?;
+    Opened::open(&settings, protection).await?.serve(&settings, listener, shutdown).await
 }
 
 /// A registry that has read its store and judges already.
@@ -116,7 +133,7 @@ struct Opened {
 }
 
 impl Opened {
-    async fn open(settings: &Settings) -> Result<Self, ServeError> {
+    async fn open(settings: &Settings, protection: Protection) -> Result<Self, ServeError> {
         let metrics = Metrics::new()?;
         let opened = Store::open(&settings.database).await?;
         // Whoever calls has bound the listener: from here on no other socket is needed.
@@ -136,7 +153,7 @@ impl Opened {
             core,
             clock,
             metrics,
-            Options { most_waiters, seal, access_log: settings.access_log },
+            Options { most_waiters, seal, access_log: settings.access_log, protection },
         );
         Ok(Self { shared: Arc::new(shared), store: opened.store })
     }
@@ -233,19 +250,32 @@ fn serve_connection(
         request.extensions_mut().insert(http::Peer(peer));
         routes.call(request)
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = connections.watch(connection);
+    let watcher = connections.watcher();
     let open = shared.metrics.connections.clone();
     open.inc();
+    let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended with an error");
+        if let Some(stream) = greeted(&shared, stream).await {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .max_buf_size(HEADER_BYTES)
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(%error, "a connection ended with an error");
+            }
         }
         open.dec();
         drop(permit);
     });
+}
+
+/// The connection after the handshake, if it has one to make. Whoever stops the server waits for none.
+async fn greeted(shared: &Shared, stream: TcpStream) -> Option<tls::Stream<TcpStream>> {
+    let mut draining = shared.draining.subscribe();
+    let greeted = tokio::select! {
+        greeted = tls::greet(shared.protection.certificate(), stream) => greeted,
+        _ = draining.wait_for(|draining| *draining) => return None,
+    };
+    greeted.inspect_err(|error| tracing::debug!(%error, "a connection was not greeted")).ok()
 }

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::clock::Clock;
 use crate::http::encoding::Encoded;
 use crate::metrics::Metrics;
+use crate::protection::Protection;
 use crate::seal::Seal;
 
 /// How long an answer waits for the store. A store that hangs is a store that fails.
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) seal: Seal,
     /// Whether every request leaves a line in the log.
     pub(crate) access_log: bool,
+    /// TLS and tokens.
+    pub(crate) protection: Protection,
     /// Woken when the policies are others, since deadlines may then come sooner than any timer expects.
     pub(crate) policies_set: Notify,
 }
@@ -55,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) seal: Seal,
     /// Whether every request leaves a line in the log.
     pub(crate) access_log: bool,
+    /// TLS and tokens.
+    pub(crate) protection: Protection,
 }
 
 /// How far the store has come.
@@ -74,7 +79,7 @@ pub(crate) struct StoreUnavailable;
 
 impl Shared {
     pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, options: Options) -> Self {
-        let Options { most_waiters, seal, access_log } = options;
+        let Options { most_waiters, seal, access_log, protection } = options;
         Self {
             store_id: Arc::clone(&core.setup().store_id),
             draining: watch::Sender::new(false),
@@ -90,6 +95,7 @@ impl Shared {
             metrics,
             seal,
             access_log,
+            protection,
             policies_set: Notify::new(),
         }
     }

@@ -17,6 +17,7 @@ mod loadtest;
 mod not_judged;
 mod operations;
 mod program;
+mod protected;
 mod readme;
 mod serve;
 mod store_trouble;

@@ -9,7 +9,7 @@ use crate::program::{Served, code, run, text};
 use crate::serve::ask;
 
 /// Judges nothing about speed: only what never comes fails.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..3_000 {
         if holds() {
             return;

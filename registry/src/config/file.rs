@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Place, Problem};
 use super::value::Found;
 
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 13] = [
     "listen",
     "database",
     "log_format",
@@ -21,6 +21,9 @@ const SETTINGS: [&str; 10] = [
     "max_connections",
     "insecure",
     "seal",
+    "tls_certificate",
+    "tls_key",
+    "tokens",
     "policies",
 ];
 const TIMEOUTS: [&str; 4] = ["heartbeat_interval", "degraded_after", "expires_after", "evict_after"];
@@ -39,6 +42,9 @@ pub(super) struct File {
     pub(super) max_connections: Option<Found>,
     pub(super) insecure: Option<Found>,
     pub(super) seal: Option<Found>,
+    pub(super) tls_certificate: Option<Found>,
+    pub(super) tls_key: Option<Found>,
+    pub(super) tokens: Option<Found>,
     pub(super) policies: Vec<RawPolicy>,
 }
 
@@ -54,21 +60,30 @@ pub(super) struct RawPolicy {
 pub(super) fn read(path: &Path, problems: &mut Vec<Problem>) -> Result<File, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    let mut walk = Walk { path: path.to_owned(), text: &text, problems };
-    let table = DeTable::parse(&text).map_err(|error| ConfigError::Syntax {
-        place: walk.place(error.span().unwrap_or_default()),
-        detail: error.message().to_owned(),
-    })?;
+    let mut walk = Walk::new(path, &text, problems);
+    let table = walk.parse()?;
     Ok(walk.file(table.get_ref()))
 }
 
-struct Walk<'a> {
+/// A walk through a TOML file that knows the place of everything, and collects what is wrong.
+pub(crate) struct Walk<'a> {
     path: PathBuf,
     text: &'a str,
     problems: &'a mut Vec<Problem>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    pub(crate) fn new(path: &Path, text: &'a str, problems: &'a mut Vec<Problem>) -> Self {
+        Self { path: path.to_owned(), text, problems }
+    }
+
+    pub(crate) fn parse(&self) -> Result<Spanned<DeTable<'a>>, ConfigError> {
+        DeTable::parse(self.text).map_err(|error| ConfigError::Syntax {
+            place: self.place(error.span().unwrap_or_default()),
+            detail: error.message().to_owned(),
+        })
+    }
+
     fn file(&mut self, table: &DeTable<'_>) -> File {
         let mut file = File::default();
         for (key, value) in table {
@@ -83,6 +98,9 @@ impl Walk<'_> {
                 "max_connections" => &mut file.max_connections,
                 "insecure" => &mut file.insecure,
                 "seal" => &mut file.seal,
+                "tls_certificate" => &mut file.tls_certificate,
+                "tls_key" => &mut file.tls_key,
+                "tokens" => &mut file.tokens,
                 "policies" => {
                     file.policies = self.policies(value);
                     continue;
@@ -152,7 +170,7 @@ impl Walk<'_> {
         Some(Found { setting: setting.to_owned(), text, place: self.place(value.span()) })
     }
 
-    fn unknown(&mut self, span: Range<usize>, name: &str, setting: &str, known: &[&str]) {
+    pub(crate) fn unknown(&mut self, span: Range<usize>, name: &str, setting: &str, known: &[&str]) {
         let scored = known.iter().map(|other| (strsim::jaro_winkler(name, other), other));
         let nearest = scored.max_by(|(one, _), (other, _)| one.total_cmp(other));
         let detail = match nearest {
@@ -164,12 +182,12 @@ impl Walk<'_> {
         self.problem(span, setting.to_owned(), detail, &known.join(", "));
     }
 
-    fn not_a(&mut self, value: &Spanned<DeValue<'_>>, setting: &str, allowed: &str) {
+    pub(crate) fn not_a(&mut self, value: &Spanned<DeValue<'_>>, setting: &str, allowed: &str) {
         let detail = format!("is of the kind {}", value.get_ref().type_str());
         self.problem(value.span(), setting.to_owned(), detail, allowed);
     }
 
-    fn problem(&mut self, span: Range<usize>, setting: String, detail: String, allowed: &str) {
+    pub(crate) fn problem(&mut self, span: Range<usize>, setting: String, detail: String, allowed: &str) {
         let place = self.place(span);
         self.problems.push(Problem { place, setting, detail, allowed: allowed.to_owned() });
     }

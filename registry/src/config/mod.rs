@@ -20,6 +20,7 @@ use registry_core::policy::Policy;
 pub use registry_core::policy::Policies;
 
 pub use error::{ConfigError, Place, Problem};
+pub(crate) use file::Walk;
 use file::{File, RawPolicy};
 use value::Found;
 
@@ -33,6 +34,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// The certificate chain and its key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, and after it those that signed it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Everything that can be set, checked.
@@ -57,6 +67,10 @@ pub struct Settings {
     /// How firmly the process is held to calling nobody. It cannot be undone and holds for the whole process: whoever
     /// serves beside other work sets it to `off`.
     pub seal: SealMode,
+    /// With them the listener speaks TLS.
+    pub tls: Option<TlsFiles>,
+    /// With this file every request needs a token of it.
+    pub tokens: Option<PathBuf>,
     /// The timeouts of each agent type.
     pub policies: Policies,
 }
@@ -83,6 +97,12 @@ pub struct Overrides {
     pub insecure: Option<String>,
     /// `--seal`, `WALLFLOWER_SEAL`: `off`, `try` or `require`.
     pub seal: Option<String>,
+    /// `--tls-certificate`, `WALLFLOWER_TLS_CERTIFICATE`.
+    pub tls_certificate: Option<String>,
+    /// `--tls-key`, `WALLFLOWER_TLS_KEY`.
+    pub tls_key: Option<String>,
+    /// `--tokens`, `WALLFLOWER_TOKENS`.
+    pub tokens: Option<String>,
     /// `--policy TYPE=H,D,X,Q`, repeatable; `WALLFLOWER_POLICY`, separated by `;`.
     pub policies: Vec<String>,
 }
@@ -124,18 +144,25 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
     let insecure = value::parsed(insecure, false, value::flag, problems);
     let seal = pick(&overrides.seal, "seal", file.seal);
     let seal = value::parsed(seal, SealMode::default(), value::seal, problems);
+    let tls_certificate = pick(&overrides.tls_certificate, "tls_certificate", file.tls_certificate);
+    let tls = tls(tls_certificate, pick(&overrides.tls_key, "tls_key", file.tls_key), problems);
+    let tokens = pick(&overrides.tokens, "tokens", file.tokens);
+    let tokens = value::parsed(tokens, None, value::path, problems);
     let policies = policies(file.policies, &overrides.policies, problems);
 
+    let is_protected = !matches!((&tls, &tokens), (Some(None), _) | (_, Some(None)));
     if let (Some(listen), Some(false)) = (listen, insecure)
         && !listen.ip().is_loopback()
+        && !is_protected
     {
         problems.push(Problem {
             place: listen_place,
             setting: "listen".into(),
-            detail: format!(
-                "is {listen}, which others can reach, and neither TLS nor tokens protect it (they are not built yet)"
-            ),
-            allowed: "a loopback address such as 127.0.0.1:8000, or --insecure as well".into(),
+            detail: format!("is {listen}, which others can reach, and TLS and tokens do not both protect it"),
+            allowed:
+                "a loopback address such as 127.0.0.1:8000; tls_certificate, tls_key and tokens as well; \
+                or --insecure where something else protects it"
+                    .into(),
         });
     }
     Some(Settings {
@@ -148,11 +175,38 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
         max_connections: max_connections?,
         insecure: insecure?,
         seal: seal?,
+        tls: tls?,
+        tokens: tokens?,
         policies: policies?,
     })
 }
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8000);
+
+/// Both or neither.
+fn tls(
+    certificate: Option<Found>,
+    key: Option<Found>,
+    problems: &mut Vec<Problem>,
+) -> Option<Option<TlsFiles>> {
+    let lone = match (&certificate, &key) {
+        (Some(found), None) => Some((found, "tls_key")),
+        (None, Some(found)) => Some((found, "tls_certificate")),
+        _ => None,
+    };
+    if let Some((found, missing)) = lone {
+        problems.push(Problem {
+            place: found.place.clone(),
+            setting: found.setting.clone(),
+            detail: format!("is set without {missing}"),
+            allowed: "both or neither".to_owned(),
+        });
+        return None;
+    }
+    let certificate = value::parsed(certificate, None, value::path, problems);
+    let key = value::parsed(key, None, value::path, problems);
+    Some(certificate?.zip(key?).map(|(certificate, key)| TlsFiles { certificate, key }))
+}
 
 fn pick(override_: &Option<String>, setting: &'static str, file: Option<Found>) -> Option<Found> {
     let typed = override_.as_ref().map(|text| Found {

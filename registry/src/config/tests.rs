@@ -51,7 +51,8 @@ fn a_mistyped_key_is_shown_with_its_place_and_the_nearest_known_one() {
     assert_eq!(
         error("\n  listne = \"127.0.0.1:1\"\n"),
         "wallflower.toml:2:3: listne is no known key; did you mean listen?; allowed: listen, database, log_format, \
-         access_log, max_agents, allowed_hosts, max_connections, insecure, seal, policies"
+         access_log, max_agents, allowed_hosts, max_connections, insecure, seal, tls_certificate, tls_key, tokens, \
+         policies"
     );
     let nested = error("[policies.default]\nexpire_after = \"1s\"\n");
     assert!(
@@ -124,6 +125,12 @@ fn an_address_that_others_can_reach_needs_to_be_called_insecure() {
     let told = load("", &overrides(None)).expect_err("an error");
     assert!(told.contains("0.0.0.0:8000, which others can reach") && told.contains("--insecure"), "{told}");
     assert!(load("", &overrides(Some("true"))).is_ok());
+    let tls = "tls_certificate = \"c.pem\"\ntls_key = \"k.pem\"\n";
+    let tokens = "tokens = \"t.toml\"\n";
+    assert!(load(&format!("{tls}{tokens}"), &overrides(None)).is_ok(), "both protect it");
+    for half in [tls, tokens] {
+        assert!(load(half, &overrides(None)).expect_err("an error").contains("do not both protect it"));
+    }
     assert!(load("listen = \"[::1]:0\"", &Overrides::default()).is_ok());
     assert!(load("listen = \"localhost:80\"", &Overrides::default()).is_ok());
 }
@@ -136,4 +143,19 @@ fn a_file_that_is_no_toml_or_not_there_says_so() {
     for database in ["sqlite://", "sqlite::memory:", "mysql://x"] {
         assert!(error(&format!("database = \"{database}\"")).contains("sqlite://PATH"));
     }
+}
+
+#[test]
+fn a_certificate_goes_with_a_key() {
+    assert_eq!(
+        error("tls_certificate = \"c.pem\"\n"),
+        "wallflower.toml:1:19: tls_certificate is set without tls_key; allowed: both or neither"
+    );
+    let key = Overrides { tls_key: Some("k.pem".into()), ..Overrides::default() };
+    assert_eq!(
+        load("", &key).expect_err("an error"),
+        "--tls-key (or WALLFLOWER_TLS_KEY): tls_key is set without tls_certificate; allowed: both or neither"
+    );
+    assert!(error("tls_certificate = \"\"\ntls_key = \"k.pem\"\n").contains("allowed: the path of a file"));
+    assert!(error("tokens = \"\"\n").contains("allowed: the path of a file"));
 }

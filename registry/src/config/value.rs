@@ -67,6 +67,11 @@ pub(super) fn database(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(path))
 }
 
+/// A file that is read when it is needed.
+pub(super) fn path(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.is_empty() { Err("the path of a file".to_owned()) } else { Ok(Some(PathBuf::from(text))) }
+}
+
 /// Names as they stand in the header `Host`, with a port or without, separated by commas.
 pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
     let is_host = |name: &&str| {

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use registry_core::document::AgentId;
 use registry_core::listing::{AgentFilter, LabelTest, View};
 
 use super::problem::Problem;
 use super::query::{self, Parameters};
 use super::{conditional, filters, json, json_text, pages};
+use crate::auth::{self, Caller};
 use crate::shared::Shared;
 
 /// The most label tests of one list.
@@ -102,11 +103,13 @@ pub(crate) async fn health(
 
 async fn deregister(
     State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
     agent_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
     let agent_id = id(agent_id)?;
+    caller.may_act_for(&agent_id).map_err(|refused| auth::denied(&shared, &refused))?;
     let decision = shared.with_core(|core, moment| core.deregister(moment, &agent_id));
     shared.saved(decision.ticket).await?;
     if decision.outcome { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(not_there()) }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{head, post};
+use axum::{Extension, Router};
 use http_body_util::BodyExt;
 use registry_core::document::AgentId;
 use registry_core::heartbeat::{Answer, Outcome, Refusal};
@@ -17,6 +17,7 @@ use registry_core::intake::{self, BODY_BYTES};
 
 use super::problem::Problem;
 use super::query::{self, Parameters};
+use crate::auth::{self, Caller};
 use crate::shared::Shared;
 
 /// How long a body may take to arrive.
@@ -31,6 +32,7 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 
 async fn beat(
     State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
@@ -40,15 +42,16 @@ async fn beat(
     if !is_json(&headers) {
         return Err(Problem::not_json());
     }
-    accept(&shared, &body).await.map(|answer| super::json(&answer))
+    accept(&shared, &caller, &body).await.map(|answer| super::json(&answer))
 }
 
 /// Takes the JSON of a heartbeat and answers when the store has what the answer rests upon.
-pub(crate) async fn accept(shared: &Shared, body: &[u8]) -> Result<Answer, Problem> {
+pub(crate) async fn accept(shared: &Shared, caller: &Caller, body: &[u8]) -> Result<Answer, Problem> {
     let heartbeat = intake::heartbeat(body).map_err(|faults| {
         count(shared, "invalid");
         Problem::invalid_heartbeat(faults)
     })?;
+    caller.may_act_for(&heartbeat.agent_id).map_err(|refused| auth::denied(shared, &refused))?;
     let decision = shared.with_core(|core, moment| core.heartbeat(moment, heartbeat));
     shared.saved(decision.ticket).await.inspect_err(|_| count(shared, "store_unavailable"))?;
     match decision.outcome {
@@ -65,6 +68,7 @@ pub(crate) async fn accept(shared: &Shared, body: &[u8]) -> Result<Answer, Probl
 
 async fn probe(
     State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
     agent_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
@@ -76,6 +80,7 @@ async fn probe(
     // What cannot be an id is not known.
     let agent_id = agent_id.ok().and_then(|Path(text)| AgentId::parse(&text).ok());
     let agent_id = agent_id.ok_or(Refusal::UnknownAgent)?;
+    caller.may_act_for(&agent_id).map_err(|refused| auth::denied(&shared, &refused))?;
     let decision = shared.with_core(|core, moment| core.probe(moment, &agent_id, known_wiring));
     shared.saved(decision.ticket).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
     let wiring_changed = decision.outcome.inspect_err(|refusal| count(&shared, refusal_name(*refusal)))?;

@@ -59,6 +59,7 @@ pub(crate) fn router(shared: Arc<Shared>, allowed_hosts: &[String]) -> Router {
         .merge(crate::mcp::router(&shared, allowed_hosts))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), crate::auth::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
         .with_state(shared)
 }

@@ -90,6 +90,14 @@ impl Problem {
         )
     }
 
+    pub(crate) fn unauthorized(detail: &str) -> Self {
+        Self::new("/problems/unauthorized", StatusCode::UNAUTHORIZED, "A token is needed", detail)
+    }
+
+    pub(crate) fn forbidden(detail: String) -> Self {
+        Self::new("/problems/forbidden", StatusCode::FORBIDDEN, "This token may not do that", detail)
+    }
+
     pub(super) fn too_many_waiters() -> Self {
         let detail = "as many calls as may wait are waiting already: ask again later, or without `wait_ms`";
         let title = "Too many wait";

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use axum::http::request::Parts;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
     CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest, CustomResult, DiscoverResult,
@@ -18,6 +19,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 
 use super::tools;
+use crate::auth::Caller;
 use crate::shared::Shared;
 
 /// Those that the tests of this endpoint speak. Older ones know no structured results.
@@ -80,10 +82,13 @@ impl ServerHandler for Handler {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        // rmcp hands on the head of the HTTP request, in which the gate has left who asks.
+        let caller = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Caller>());
+        let caller = caller.ok_or_else(|| ErrorData::internal_error("nobody knows who asks", None))?;
         let arguments = request.arguments.unwrap_or_default();
-        let result = match tools::call(&self.shared, &request.name, arguments).await {
+        let result = match tools::call(&self.shared, caller, &request.name, arguments).await {
             None => return Err(ErrorData::invalid_params(format!("Unknown tool: {}", request.name), None)),
             Some(Ok(document)) => CallToolResult::structured(document),
             // As text only: what is structured has to be of the tool's output schema.

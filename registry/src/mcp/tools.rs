@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{Query, Renamed, required_text};
 use super::{figures, schemas};
+use crate::auth::{self, Caller, Scope};
 use crate::http::{Problem, agents, heartbeat};
 use crate::shared::Shared;
 
@@ -35,6 +36,15 @@ const PROVIDER_FILTERS: [Renamed; 5] = [
     ("tags", "tag"),
     ("limit", "limit"),
     ("cursor", "cursor"),
+];
+
+const NAMES: [&str; 6] = [
+    "agent_heartbeat",
+    "list_available_agents",
+    "get_capability_providers",
+    "get_agent_health_status",
+    "get_registry_metrics",
+    "export_prometheus_metrics",
 ];
 
 /// What clients are told of the tools, always in the same order.
@@ -105,9 +115,21 @@ fn hints(is_read_only: bool) -> ToolAnnotations {
 }
 
 /// Calls a tool; `None` when there is none of this name.
-pub(super) async fn call(shared: &Arc<Shared>, name: &str, arguments: JsonObject) -> Option<Outcome> {
+pub(super) async fn call(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    name: &str,
+    arguments: JsonObject,
+) -> Option<Outcome> {
+    // Over HTTP the routes have their scope checked before they are asked.
+    let needed = if name == "agent_heartbeat" { Scope::Agent } else { Scope::Read };
+    if NAMES.contains(&name)
+        && let Err(refused) = caller.may(needed)
+    {
+        return Some(Err(json(&auth::denied(shared, &refused))));
+    }
     Some(match name {
-        "agent_heartbeat" => beat(shared, arguments).await,
+        "agent_heartbeat" => beat(shared, caller, arguments).await,
         "list_available_agents" => list(shared, Query::of(arguments, &AGENT_FILTERS)).await,
         "get_capability_providers" => providers(shared, arguments).await,
         "get_agent_health_status" => health(shared, arguments).await,
@@ -117,12 +139,12 @@ pub(super) async fn call(shared: &Arc<Shared>, name: &str, arguments: JsonObject
     })
 }
 
-async fn beat(shared: &Shared, arguments: JsonObject) -> Outcome {
+async fn beat(shared: &Shared, caller: &Caller, arguments: JsonObject) -> Outcome {
     let body = Value::Object(arguments).to_string();
     if body.len() > BODY_BYTES {
         return Err(json(&Problem::too_large()));
     }
-    match heartbeat::accept(shared, body.as_bytes()).await {
+    match heartbeat::accept(shared, caller, body.as_bytes()).await {
         Ok(answer) => Ok(json(&answer)),
         Err(problem) => Err(json(&problem)),
     }

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on must fail; clippy knows only of test functions, not of their helpers"
 )]
 
+mod auth;
 mod deltas;
 mod encoding;
 mod events;
@@ -27,4 +28,5 @@ mod page;
 mod server;
 mod store;
 mod support;
+mod tls;
 mod waiting;
