@@ -4,6 +4,7 @@
 //! - [`config`]: settings from flags, environment and a file, with errors that say what to mend
 //! - [`logging`]: where logs go
 //! - [`server`]: opens the store, listens, serves, stops gracefully
+//! - [`connections`]: accepts connections and serves each, within bounds of number and time
 //! - `clock`: the one place that reads time, and notices when the process was paused
 //! - `shared`: the core behind its lock, and waiting until the store has a change
 //! - `timers`: makes due transitions while nobody asks
@@ -15,6 +16,7 @@
 
 mod clock;
 pub mod config;
+pub mod connections;
 mod http;
 pub mod logging;
 mod mcp;
@@ -23,6 +25,8 @@ pub mod seal;
 pub mod server;
 mod shared;
 mod store;
+#[cfg(test)]
+mod testing;
 mod timers;
 
 pub use store::backup;

@@ -11,6 +11,7 @@ use prometheus::{
 use registry_core::agent::Status;
 use registry_core::figures::{Durations, End};
 
+use crate::http::SHED;
 use crate::shared::Shared;
 
 /// Every figure. Gauges that follow from the core are set when they are read, so that they are exact.
@@ -29,6 +30,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     pub(crate) waiters: IntGauge,
     pub(crate) encodings: IntCounterVec,
+    pub(crate) shed: IntCounterVec,
     agents: IntGaugeVec,
     revision: IntGauge,
     unsaved: IntGauge,
@@ -91,6 +93,11 @@ impl Metrics {
                 "Answers that were compressed, by coding. Those served again are not counted.",
                 &["coding"],
             )?,
+            shed: counters(
+                "registry_shed_total",
+                "What was turned away, so that heartbeats have room.",
+                &["route"],
+            )?,
             agents: IntGaugeVec::new(
                 Opts::new(
                     "registry_agents",
@@ -125,6 +132,9 @@ impl Metrics {
         for coding in ["gzip", "zstd"] {
             self.encodings.with_label_values(&[coding]);
         }
+        for lane in SHED {
+            self.shed.with_label_values(&[lane]);
+        }
         let build_info = IntGaugeVec::new(
             Opts::new("registry_build_info", "1; the label says which version runs."),
             &["version"],
@@ -145,6 +155,7 @@ impl Metrics {
         registry.register(Box::new(self.connections.clone()))?;
         registry.register(Box::new(self.waiters.clone()))?;
         registry.register(Box::new(self.encodings.clone()))?;
+        registry.register(Box::new(self.shed.clone()))?;
         registry.register(Box::new(self.agents.clone()))?;
         registry.register(Box::new(self.revision.clone()))?;
         registry.register(Box::new(self.unsaved.clone()))?;

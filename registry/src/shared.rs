@@ -9,6 +9,8 @@ use registry_core::time::{Moment, Revision};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Clock;
+use crate::connections::Limits;
+use crate::http::Lanes;
 use crate::http::encoding::Encoded;
 use crate::metrics::Metrics;
 use crate::seal::Seal;
@@ -35,6 +37,10 @@ pub(crate) struct Shared {
     pub(crate) waiters: Semaphore,
     /// The permit of the one search that may be under way.
     pub(crate) searches: Semaphore,
+    /// What keeps lists from taking what heartbeats need.
+    pub(crate) lanes: Lanes,
+    /// How long and how much.
+    pub(crate) limits: Limits,
     pub(crate) encoded: Encoded,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) metrics: Metrics,
@@ -55,6 +61,10 @@ pub(crate) struct Options {
     pub(crate) seal: Seal,
     /// Whether every request leaves a line in the log.
     pub(crate) access_log: bool,
+    /// How long and how much.
+    pub(crate) limits: Limits,
+    /// The most connections that are open at once.
+    pub(crate) max_connections: usize,
 }
 
 /// How far the store has come.
@@ -74,13 +84,15 @@ pub(crate) struct StoreUnavailable;
 
 impl Shared {
     pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, options: Options) -> Self {
-        let Options { most_waiters, seal, access_log } = options;
+        let Options { most_waiters, seal, access_log, limits, max_connections } = options;
         Self {
             store_id: Arc::clone(&core.setup().store_id),
             draining: watch::Sender::new(false),
             revision: watch::Sender::new(core.revision()),
             waiters: Semaphore::new(most_waiters),
             searches: Semaphore::new(1),
+            lanes: Lanes::new(&limits, max_connections, metrics.shed.clone()),
+            limits,
             encoded: Encoded::default(),
             core: Mutex::new(core),
             clock,

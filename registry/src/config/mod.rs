@@ -23,6 +23,7 @@ pub use error::{ConfigError, Place, Problem};
 use file::{File, RawPolicy};
 use value::Found;
 
+use crate::connections::Limits;
 use crate::seal::SealMode;
 
 /// How logs are written.
@@ -59,6 +60,8 @@ pub struct Settings {
     pub seal: SealMode,
     /// The timeouts of each agent type.
     pub policies: Policies,
+    /// How long peers may take, and how much lists may have. Nothing sets them but tests.
+    pub limits: Limits,
 }
 
 /// What was said on the command line or in the environment, as it was typed. A flag has already won over the variable
@@ -149,6 +152,7 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
         insecure: insecure?,
         seal: seal?,
         policies: policies?,
+        limits: Limits::default(),
     })
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::problem::Problem;
 use super::{pages, query, waiting};
+use crate::connections;
 use crate::shared::Shared;
 use crate::timers::TRANSITION_BOUND_MS;
 
@@ -32,6 +33,8 @@ async fn policies(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Respons
         "transition_bound_ms": TRANSITION_BOUND_MS,
         "limits": {
             "max_agents": setup.max_agents,
+            "header_bytes": connections::HEADER_BYTES,
+            "headers": connections::HEADERS,
             "body_bytes": intake::BODY_BYTES,
             "endpoint_bytes": intake::ENDPOINT_BYTES,
             "capabilities": intake::CAPABILITIES,

@@ -40,7 +40,22 @@ impl Registry {
             ..Overrides::default()
         };
         set(&mut overrides);
-        let settings = Settings::load(None, &overrides).unwrap();
+        Self::serve(Settings::load(None, &overrides).unwrap()).await
+    }
+
+    /// Starts with other limits than the shipped ones, which take minutes to reach.
+    pub(crate) async fn start_limited(folder: &Path, set: impl FnOnce(&mut Settings)) -> Self {
+        let overrides = Overrides {
+            database: Some(database(folder).display().to_string()),
+            seal: Some("off".into()),
+            ..Overrides::default()
+        };
+        let mut settings = Settings::load(None, &overrides).unwrap();
+        set(&mut settings);
+        Self::serve(settings).await
+    }
+
+    async fn serve(settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
