@@ -111,6 +111,12 @@ async fn a_heartbeat_and_an_answer_in_the_middle_of_the_steps_are_exact() {
     let last = format!("{{\"agent_id\":\"a{}\"}}", AGENTS - 1);
     let (status, body) = call(&router, beat.body(Body::from(last)).unwrap()).await;
     assert_eq!(status, 200);
+    if shared.metrics.pauses.get() > 0 {
+        eprintln!(
+            "the machine did not let this run for half a second, which moves leases: nothing is judged"
+        );
+        return;
+    }
     let answer: Value = serde_json::from_slice(&body).unwrap();
     // Its own recovery comes after all the transitions that were due.
     assert_eq!((&answer["status"], &answer["revision"]), (&"healthy".into(), &(AGENTS + 2).into()));

@@ -21,6 +21,7 @@ mod mcp_client;
 mod mcp_passive;
 mod mcp_wire;
 mod metrics;
+mod raw_bytes;
 mod server;
 mod slow;
 mod store;

@@ -40,13 +40,8 @@ async fn connect(registry: &Registry, bytes: &[u8]) -> TcpStream {
 #[tokio::test]
 async fn headers_that_do_not_end_end_the_connection_and_idle_ones_live_on() {
     let folder = tempdir().unwrap();
-    let set = |settings: &mut Settings| {
-        settings.limits.first_byte = SHORT;
-        settings.limits.headers = SHORT;
-    };
-    let registry = Registry::start_limited(folder.path(), set).await;
+    let registry = Registry::start_limited(folder.path(), |settings| settings.limits.headers = SHORT).await;
     let mut idle = connect(&registry, b"GET /livez HTTP/1.1\r\nhost: r\r\n\r\n").await;
-    let mut silent = connect(&registry, b"").await;
     let mut stuck = connect(&registry, b"GET /agents HTTP/1.1\r\nhost: r\r\nx-").await;
     let mut dripping = connect(&registry, b"POST /heartbeat HTTP/1.1\r\n").await;
     let (mut answers, mut drops) = dripping.split();
@@ -60,13 +55,22 @@ async fn headers_that_do_not_end_end_the_connection_and_idle_ones_live_on() {
         () = drip => {}
         _ = answers.read_to_end(&mut nothing) => {}
     }
-    assert_eq!(rest(&mut silent).await, b"");
     assert_eq!(rest(&mut stuck).await, b"");
     // All the time the idle one has been quiet for longer than headers may take.
     idle.write_all(b"GET /readyz HTTP/1.1\r\nhost: r\r\nconnection: close\r\n\r\n").await.unwrap();
     let answers = String::from_utf8(rest(&mut idle).await).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{answers}");
     until_only_the_asker_is_connected(&registry).await;
+    registry.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let folder = tempdir().unwrap();
+    let registry =
+        Registry::start_limited(folder.path(), |settings| settings.limits.first_byte = SHORT).await;
+    let mut silent = connect(&registry, b"").await;
+    assert_eq!(rest(&mut silent).await, b"");
     registry.stop().await.unwrap();
 }
 
@@ -113,10 +117,8 @@ async fn a_peer_that_does_not_read_loses_its_connection_and_gives_everything_bac
     let folder = tempdir().unwrap();
     let set = |settings: &mut Settings| {
         settings.limits.stall = SHORT;
-        // Enough for one list of about 2 MB.
-        settings.limits.answer_bytes = 3 * 1024 * 1024;
-        settings.limits.reads_at_once = 1;
-        settings.limits.reads_queued = 0;
+        // Enough for four lists of more than 2 MB, not for five.
+        settings.limits.answer_bytes = 9 * 1024 * 1024;
     };
     let registry = Registry::start_limited(folder.path(), set).await;
     fill(&registry, 2).await;
@@ -126,9 +128,12 @@ async fn a_peer_that_does_not_read_loses_its_connection_and_gives_everything_bac
     }
     // They are given up although they stay.
     until_only_the_asker_is_connected(&registry).await;
-    let list = registry.get("/agents").await;
-    assert_eq!(list.status, 200, "{list:?}");
-    assert!(list.body.len() > 1_500_000, "{}", list.body.len());
+    // Again and again, since on a busy machine whoever reads may also be found too slow.
+    eventually("a list is read to its end", async || {
+        let list = registry.get("/agents").await;
+        list.status == 200 && list.header("content-length") == list.body.len().to_string()
+    })
+    .await;
     drop(deaf);
     registry.stop().await.unwrap();
 }

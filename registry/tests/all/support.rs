@@ -96,6 +96,19 @@ impl Registry {
         Answer::parse(&self.send(&bytes).await)
     }
 
+    /// Sends bytes, says that no more come, and reads until the registry closes.
+    pub(crate) async fn send_all(&self, bytes: &[u8]) -> Vec<u8> {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.shutdown().await;
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            answer
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.expect("an end within the patience of the tests")
+    }
+
     /// Sends bytes and reads until the registry closes.
     pub(crate) async fn send(&self, bytes: &[u8]) -> Vec<u8> {
         let exchange = async {
