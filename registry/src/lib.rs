@@ -12,6 +12,7 @@
 //! - `http`: routes, one file per resource
 //! - `mcp`: the same as tools of the Model Context Protocol
 //! - `metrics`: what Prometheus reads
+//! - `testing`: a registry without sockets and without a store, for tests
 //! - [`seal`]: holds the process to calling nobody, by the kernel
 
 mod clock;

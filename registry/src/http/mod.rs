@@ -9,6 +9,7 @@
 //! - `filters`: those that several lists have
 //! - `pages`: what lists have in common
 //! - `lanes`: what keeps lists from taking what heartbeats need
+//! - `fuzz_tests`: any bytes are answered
 //! - `waiting`: long-polls
 //! - `encoding`: gzip and zstd
 //! - `conditional`: entity tags
