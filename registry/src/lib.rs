@@ -7,6 +7,7 @@
 //! - [`protection`]: both together, checked and read anew
 //! - [`logging`]: where logs go
 //! - [`server`]: opens the store, listens, serves, stops gracefully
+//! - [`connections`]: accepts connections and serves each, within bounds of number and time
 //! - `clock`: the one place that reads time, and notices when the process was paused
 //! - `shared`: the core behind its lock, and waiting until the store has a change
 //! - `timers`: makes due transitions while nobody asks
@@ -16,11 +17,13 @@
 //! - `schemas`: what goes in and comes out, over HTTP and as MCP tools
 //! - `mcp`: the same as tools of the Model Context Protocol
 //! - `metrics`: what Prometheus reads
+//! - `testing`: a registry without sockets and without a store, for tests
 //! - [`seal`]: holds the process to calling nobody, by the kernel
 
 pub mod auth;
 mod clock;
 pub mod config;
+pub mod connections;
 mod http;
 pub mod logging;
 mod mcp;
@@ -32,6 +35,8 @@ pub mod seal;
 pub mod server;
 mod shared;
 mod store;
+#[cfg(test)]
+mod testing;
 mod timers;
 pub mod tls;
 

@@ -11,6 +11,7 @@ use prometheus::{
 use registry_core::agent::Status;
 use registry_core::figures::{Durations, End};
 
+use crate::http::SHED;
 use crate::shared::Shared;
 
 /// Every figure. Gauges that follow from the core are set when they are read, so that they are exact.
@@ -30,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) waiters: IntGauge,
     pub(crate) encodings: IntCounterVec,
     pub(crate) denied: IntCounterVec,
+    pub(crate) shed: IntCounterVec,
     agents: IntGaugeVec,
     revision: IntGauge,
     unsaved: IntGauge,
@@ -97,6 +99,11 @@ impl Metrics {
                 "Requests that were denied for want of a token, or of what it is for.",
                 &["reason"],
             )?,
+            shed: counters(
+                "registry_shed_total",
+                "What was turned away, so that heartbeats have room.",
+                &["route"],
+            )?,
             agents: IntGaugeVec::new(
                 Opts::new(
                     "registry_agents",
@@ -134,6 +141,9 @@ impl Metrics {
         for reason in crate::auth::DENIED_REASONS {
             self.denied.with_label_values(&[reason]);
         }
+        for lane in SHED {
+            self.shed.with_label_values(&[lane]);
+        }
         let build_info = IntGaugeVec::new(
             Opts::new("registry_build_info", "1; the label says which version runs."),
             &["version"],
@@ -155,6 +165,7 @@ impl Metrics {
         registry.register(Box::new(self.waiters.clone()))?;
         registry.register(Box::new(self.encodings.clone()))?;
         registry.register(Box::new(self.denied.clone()))?;
+        registry.register(Box::new(self.shed.clone()))?;
         registry.register(Box::new(self.agents.clone()))?;
         registry.register(Box::new(self.revision.clone()))?;
         registry.register(Box::new(self.unsaved.clone()))?;

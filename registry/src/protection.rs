@@ -31,7 +31,7 @@ pub fn check(settings: &Settings) -> Result<(), ProtectionError> {
 }
 
 /// What is in force.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Protection {
     certificate: Option<Certificate>,
     tokens: Option<TokensFile>,

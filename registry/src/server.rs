@@ -2,19 +2,13 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use registry_core::policy::Policies;
 use registry_core::{Registry, Setup};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -24,18 +18,12 @@ use crate::protection::{self, Protection, ProtectionError};
 use crate::seal::{self, SealError};
 use crate::shared::{Options, Shared};
 use crate::store::{Store, writer};
-use crate::{http, timers, tls};
+use crate::{connections, timers};
 
 pub use crate::store::OpenError;
 
-/// How long a connection may take over the headers of a request, idle time between requests included.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
-/// The largest request headers, in bytes; larger ones get 431.
-const HEADER_BYTES: usize = 64 * 1024;
 /// How long requests that are under way may take when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait when no connection can be accepted, which is so when no file descriptor is left.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Why the server did not start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +141,14 @@ impl Opened {
             core,
             clock,
             metrics,
-            Options { most_waiters, seal, access_log: settings.access_log, protection },
+            Options {
+                most_waiters,
+                seal,
+                access_log: settings.access_log,
+                protection,
+                limits: settings.limits.clone(),
+                max_connections: settings.max_connections,
+            },
         );
         Ok(Self { shared: Arc::new(shared), store: opened.store })
     }
@@ -168,7 +163,7 @@ impl Opened {
         let writer = tokio::spawn(writer::run(Arc::clone(&shared), self.store));
         let timers = Ending(tokio::spawn(timers::run(Arc::clone(&shared))));
 
-        let connections = accept(&shared, settings, listener, shutdown).await;
+        let connections = connections::accept(&shared, settings, listener, shutdown).await;
         tracing::info!("stopping");
         shared.draining.send_replace(true);
         if tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await.is_err() {
@@ -200,82 +195,4 @@ impl Drop for Ending {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// Accepts connections until `shutdown` completes. Gives those that are still open.
-async fn accept(
-    shared: &Arc<Shared>,
-    settings: &Settings,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> GracefulShutdown {
-    let connections = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(settings.max_connections));
-    let router = http::router(Arc::clone(shared), &settings.allowed_hosts);
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accepted = async {
-            // The semaphore is never closed. Those for whom there is no permit wait in the listener's queue.
-            let permit = Arc::clone(&permits).acquire_owned().await.ok();
-            (listener.accept().await, permit)
-        };
-        let (accepted, permit) = tokio::select! {
-            () = &mut shutdown => return connections,
-            accepted = accepted => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => serve_connection(shared, &connections, &router, (stream, peer), permit),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
-            }
-        }
-    }
-}
-
-fn serve_connection(
-    shared: &Arc<Shared>,
-    connections: &GracefulShutdown,
-    router: &axum::Router,
-    (stream, peer): (TcpStream, SocketAddr),
-    permit: Option<OwnedSemaphorePermit>,
-) {
-    // Answers are small and complete: waiting for more to send only delays them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was lost at once");
-        return;
-    }
-    let routes = TowerToHyperService::new(router.clone());
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(http::Peer(peer));
-        routes.call(request)
-    });
-    let watcher = connections.watcher();
-    let open = shared.metrics.connections.clone();
-    open.inc();
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move {
-        if let Some(stream) = greeted(&shared, stream).await {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .max_buf_size(HEADER_BYTES)
-                .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%error, "a connection ended with an error");
-            }
-        }
-        open.dec();
-        drop(permit);
-    });
-}
-
-/// The connection after the handshake, if it has one to make. Whoever stops the server waits for none.
-async fn greeted(shared: &Shared, stream: TcpStream) -> Option<tls::Stream<TcpStream>> {
-    let mut draining = shared.draining.subscribe();
-    let greeted = tokio::select! {
-        greeted = tls::greet(shared.protection.certificate(), stream) => greeted,
-        _ = draining.wait_for(|draining| *draining) => return None,
-    };
-    greeted.inspect_err(|error| tracing::debug!(%error, "a connection was not greeted")).ok()
 }

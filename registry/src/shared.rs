@@ -9,6 +9,8 @@ use registry_core::time::{Moment, Revision};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Clock;
+use crate::connections::Limits;
+use crate::http::Lanes;
 use crate::http::encoding::Encoded;
 use crate::metrics::Metrics;
 use crate::protection::Protection;
@@ -36,6 +38,10 @@ pub(crate) struct Shared {
     pub(crate) waiters: Semaphore,
     /// The permit of the one search that may be under way.
     pub(crate) searches: Semaphore,
+    /// What keeps lists from taking what heartbeats need.
+    pub(crate) lanes: Lanes,
+    /// How long and how much.
+    pub(crate) limits: Limits,
     pub(crate) encoded: Encoded,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) metrics: Metrics,
@@ -60,6 +66,10 @@ pub(crate) struct Options {
     pub(crate) access_log: bool,
     /// TLS and tokens.
     pub(crate) protection: Protection,
+    /// How long and how much.
+    pub(crate) limits: Limits,
+    /// The most connections that are open at once.
+    pub(crate) max_connections: usize,
 }
 
 /// How far the store has come.
@@ -79,13 +89,15 @@ pub(crate) struct StoreUnavailable;
 
 impl Shared {
     pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, options: Options) -> Self {
-        let Options { most_waiters, seal, access_log, protection } = options;
+        let Options { most_waiters, seal, access_log, protection, limits, max_connections } = options;
         Self {
             store_id: Arc::clone(&core.setup().store_id),
             draining: watch::Sender::new(false),
             revision: watch::Sender::new(core.revision()),
             waiters: Semaphore::new(most_waiters),
             searches: Semaphore::new(1),
+            lanes: Lanes::new(&limits, max_connections, metrics.shed.clone()),
+            limits,
             encoded: Encoded::default(),
             core: Mutex::new(core),
             clock,

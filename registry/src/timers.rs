@@ -43,3 +43,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 fn longest_sleep(policies: &Policies) -> Duration {
     Duration::from_millis(policies.shortest_step_ms()).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }
+
+#[cfg(test)]
+#[path = "timers_tests.rs"]
+mod tests;

@@ -56,7 +56,7 @@ impl Registry {
                 });
                 Kind::Agents(filter.clone(), agents.collect())
             }
-            View::Capabilities(filter) if filter.query.is_some() => {
+            View::Capabilities(filter) if filter.name.is_none() || filter.query.is_some() => {
                 let sides = self.agents.iter().filter_map(|(agent_id, agent)| {
                     let status = agent.status().filter(|status| filter.status_fits(*status))?;
                     Some((agent_id.clone(), Arc::clone(&agent.document), status))

@@ -99,6 +99,12 @@ impl Registry {
         })
     }
 
+    /// How many changes there have been after a revision, as far as they are kept.
+    pub fn changes_since(&self, since: Revision) -> usize {
+        let earlier = self.changes.earlier.iter().rev().take_while(|earlier| earlier.revision > since);
+        self.changes.after(since).len() + earlier.count()
+    }
+
     fn changed_agents(&mut self, filter: &AgentFilter, since: Revision) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
         let (mut stays, mut removed) = (Vec::new(), Vec::new());
         for (agent_id, before) in self.first_sides(since) {
@@ -258,7 +264,7 @@ impl Changes {
             || (self.kept.len() > KEPT_CHANGES && self.kept.front().is_some_and(is_old))
     }
 
-    fn after(&self, revision: Revision) -> impl Iterator<Item = &Change> {
+    fn after(&self, revision: Revision) -> impl ExactSizeIterator<Item = &Change> {
         let first = self.kept.partition_point(|change| change.revision <= revision);
         self.kept.range(first..)
     }

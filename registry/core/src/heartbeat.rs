@@ -52,7 +52,7 @@ pub struct Answer {
     pub epoch: u64,
     /// Of the whole registry.
     pub revision: Revision,
-    /// How often to beat, in milliseconds.
+    /// When to beat next, in milliseconds: H, or less for a while after a restart.
     pub heartbeat_interval_ms: u64,
     /// From this silence on it is degraded, in milliseconds.
     pub degraded_after_ms: u64,
@@ -265,7 +265,7 @@ impl Registry {
             status,
             epoch,
             revision: self.revision,
-            heartbeat_interval_ms: policy.heartbeat_interval_ms(),
+            heartbeat_interval_ms: self.interval_ms(agent_id, policy),
             degraded_after_ms: policy.degraded_after_ms(),
             expires_after_ms: policy.expires_after_ms(),
             wiring_revision,

@@ -9,6 +9,7 @@
 //! - [`reload`]: other policies while agents live
 //! - [`timers`]: what silence does, and what a pause of the process does not
 //! - [`heartbeat`]: register, renew, update, deregister: the table of section 4.1
+//! - `spread`: the interval that is handed out after a restart
 //! - [`wiring`]: who provides what, and which providers a dependency gets
 //! - [`filter`]: what a list is asked for
 //! - [`search`]: `q`, which forgives typing errors and puts the best first
@@ -39,6 +40,7 @@ pub mod reload;
 pub mod saving;
 pub mod search;
 mod snapshots;
+mod spread;
 pub mod time;
 pub mod timers;
 pub mod views;

@@ -4,7 +4,7 @@
 //! cut from one snapshot, and askers of the same question at the same revision share it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use crate::agent::{Agent, Status};
@@ -130,6 +130,32 @@ impl Registry {
         Ok(Page::cut(revision, question, entries, offset.min(end)..end))
     }
 
+    /// Whether the list is kept, so that [`Registry::list`] answers at once.
+    pub fn is_kept(&mut self, moment: Moment, view: &View, page: &PageRequest) -> bool {
+        self.advance(moment);
+        let (revision, question) = (self.revision, self.question(view));
+        page.cursor.is_some() || self.snapshots.find(self.now, revision, question).is_some()
+    }
+
+    /// Writes down those entries of a list that are not written yet, of the `most` agents that come after `last`: what
+    /// [`Registry::list`] would do at one go, in steps between which others can call. Gives the last agent that was
+    /// looked at; `None` when there are no more.
+    pub fn serialise_some(&mut self, view: &View, last: Option<AgentId>, most: usize) -> Option<AgentId> {
+        let View::Agents(filter) = view else { return None };
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut left = most;
+        for (agent_id, agent) in self.agents.range_mut((from, Bound::Unbounded)) {
+            if agent.status().is_some_and(|status| filter.frame_fits(&agent.document, status)) {
+                views::entry(agent_id, agent);
+            }
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return Some(agent_id.clone());
+            }
+        }
+        None
+    }
+
     fn entries(&mut self, view: &View) -> Arc<[Arc<str>]> {
         match view {
             View::Agents(filter) => self.matching(filter).into(),
@@ -138,6 +164,11 @@ impl Registry {
     }
 
     fn matching(&mut self, filter: &AgentFilter) -> Vec<Arc<str>> {
+        let is_indexed = filter.capability.is_some() && !filter.statuses.contains(&Status::Expired);
+        if filter.query.is_none() && !is_indexed {
+            let agents = self.agents.iter_mut().filter(|(id, agent)| filter.matches(id, agent));
+            return agents.filter_map(|(id, agent)| views::entry(id, agent)).collect();
+        }
         let mut ids: Vec<_> = match &filter.capability {
             // The index knows the live ones only.
             Some(name) if !filter.statuses.contains(&Status::Expired) => {

@@ -11,6 +11,7 @@ use crate::figures::Figures;
 use crate::policy::Policies;
 use crate::saving::{Ticket, Unsaved};
 use crate::snapshots::Snapshots;
+use crate::spread::Spread;
 use crate::time::{Instant, Moment, Revision};
 use crate::wiring::Index;
 
@@ -47,6 +48,7 @@ pub struct Registry {
     pub(crate) forgettable: VecDeque<(AgentId, u64)>,
     pub(crate) next_key: u64,
     pub(crate) figures: Figures,
+    pub(crate) spread: Spread,
 }
 
 impl Registry {

@@ -13,6 +13,7 @@ use crate::events::{Cause, Event, History, Kind};
 use crate::figures::Figures;
 use crate::registry::{Registry, Setup};
 use crate::snapshots::Snapshots;
+use crate::spread::Spread;
 use crate::time::{Moment, Revision, WallTime};
 use crate::wiring::Index;
 
@@ -83,7 +84,9 @@ impl Registry {
     /// A registry as the store remembers it. Every agent that had not expired gets a full lease from now on; one that
     /// had missed a heartbeat recovers by it. An expired one stays expired, as if it had just become so.
     pub fn restore(setup: Setup, saved: Saved, moment: Moment) -> Self {
+        let spread = Spread::new(&setup, saved.revision > Revision::default(), moment);
         let mut registry = Self {
+            spread,
             setup,
             revision: saved.revision,
             now: moment.now,

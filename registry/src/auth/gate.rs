@@ -31,7 +31,7 @@ impl Need {
     fn of(method: &Method, route: Option<&str>) -> Self {
         let is_read = method == Method::GET || method == Method::HEAD;
         match (route, is_read) {
-            (Some("/" | "/livez" | "/readyz"), true) => Self::Nothing,
+            (Some("/" | "/page.css" | "/page.js" | "/livez" | "/readyz"), true) => Self::Nothing,
             (Some("/mcp") | None, _) => Self::Token,
             (Some("/heartbeat"), _) | (Some("/heartbeat/{agent_id}"), _) => Self::Scope(Scope::Agent),
             (Some("/agents/{agent_id}"), false) => Self::Scope(Scope::Agent),
@@ -39,6 +39,12 @@ impl Need {
             (Some(_), false) => Self::Scope(Scope::Admin),
         }
     }
+}
+
+/// Whether a registry that has tokens asks for one there. The method in any case.
+pub(crate) fn needs_token(method: &str, route: &str) -> bool {
+    let method = method.to_ascii_uppercase().parse().unwrap_or(Method::GET);
+    Need::of(&method, Some(route)) != Need::Nothing
 }
 
 pub(crate) async fn check(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {

@@ -14,7 +14,7 @@ pub use mint::{Minted, mint};
 pub use tokens::{Scope, TokensError};
 
 pub(crate) use caller::Caller;
-pub(crate) use gate::{DENIED_REASONS, check, denied};
+pub(crate) use gate::{DENIED_REASONS, check, denied, needs_token};
 pub(crate) use tokens::{Tokens, TokensFile};
 
 /// In lower case.

@@ -24,6 +24,7 @@ pub(crate) use file::Walk;
 use file::{File, RawPolicy};
 use value::Found;
 
+use crate::connections::Limits;
 use crate::seal::SealMode;
 
 /// How logs are written.
@@ -73,6 +74,8 @@ pub struct Settings {
     pub tokens: Option<PathBuf>,
     /// The timeouts of each agent type.
     pub policies: Policies,
+    /// How long peers may take, and how much lists may have. Nothing sets them but tests.
+    pub limits: Limits,
 }
 
 /// What was said on the command line or in the environment, as it was typed. A flag has already won over the variable
@@ -178,6 +181,7 @@ fn merge(file: File, overrides: &Overrides, problems: &mut Vec<Problem>) -> Opti
         tls: tls?,
         tokens: tokens?,
         policies: policies?,
+        limits: Limits::default(),
     })
 }
 

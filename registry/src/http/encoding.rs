@@ -11,10 +11,13 @@ use axum::response::Response;
 use tokio::sync::OnceCell;
 
 use super::json_text;
+use super::problem::Problem;
 use crate::shared::Shared;
 
 /// Below this many bytes compressing saves no packet.
 const SMALLEST: usize = 1_024;
+/// From this many bytes on, gluing entries together is a task of its own.
+const LARGE: usize = 256 * 1024;
 /// How many compressed answers are kept, and how many bytes of them.
 const KEPT: usize = 64;
 const KEPT_BYTES: usize = 64 * 1024 * 1024;
@@ -84,32 +87,47 @@ fn item(text: &str) -> Option<(String, u16)> {
     Some((name.trim().to_ascii_lowercase(), thousandths))
 }
 
-/// An answer 200 of JSON, written as the first of `accepted` says where that is worth it. `key` stands for the text: no
-/// other text may ever have it. Gives how it was written, too.
-pub(super) async fn answer(
+/// A list or delta that is still to be written down.
+pub(super) struct Text<'a, T> {
+    /// Stands for the text: no other text may ever have it.
+    pub(super) key: &'a str,
+    /// About how long it will be.
+    pub(super) bytes: usize,
+    /// Whose share of the memory it takes.
+    pub(super) route: &'static str,
+    pub(super) write: T,
+}
+
+/// An answer 200 of JSON, written as the first of `accepted` says where that is worth it. Gives how it was written, too.
+pub(super) async fn answer<T: FnOnce() -> String + Send + 'static>(
     shared: &Shared,
     accepted: &[Coding],
-    key: &str,
-    bytes: usize,
-    text: impl FnOnce() -> String,
-) -> (Response, Coding) {
+    text: Text<'_, T>,
+) -> Result<(Response, Coding), Problem> {
+    let Text { key, bytes, route, write } = text;
     let coding = accepted.first().copied().unwrap_or(Coding::Identity);
     if coding == Coding::Identity || bytes < SMALLEST {
-        return (varied(json_text(text())), Coding::Identity);
+        let text = if bytes < LARGE { write() } else { apart(write).await? };
+        let body = shared.lanes.weigh(route, text)?;
+        return Ok((varied(json_text(body)), Coding::Identity));
     }
     let cell = shared.encoded.cell(key, coding);
-    let compressed = cell.get_or_init(|| async {
-        let text = text();
+    let compressed = cell.get_or_try_init(|| async {
         shared.metrics.encodings.with_label_values(&[coding.as_str()]).inc();
-        // A large list takes long enough to hold up other requests of this thread.
-        let compressed = tokio::task::spawn_blocking(move || compress(coding, text.as_bytes())).await;
-        compressed.unwrap_or_default()
+        apart(move || compress(coding, write().as_bytes())).await
     });
-    let compressed = compressed.await.clone();
+    let compressed = compressed.await?.clone();
     shared.encoded.trim();
     let mut answer = varied(json_text(compressed));
     answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
-    (answer, coding)
+    Ok((answer, coding))
+}
+
+/// Does what takes so long that it would hold up other requests of this thread.
+pub(super) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))
 }
 
 /// Tells caches that the answer depends on what the asker accepts.

@@ -54,6 +54,7 @@ async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, P
     });
     parameters.finish()?;
     let filter = EventFilter { after: after.unwrap_or(0), agent_id, kind };
+    let _turn = shared.lanes.turn("/events").await?;
     let page = shared.with_core(|core, moment| core.events(moment, &filter, limit));
     let events = page.events.iter().map(shown).collect();
     Ok(json(&Answer { events, oldest: page.oldest }))

@@ -72,7 +72,9 @@ async fn document(
     if let Some(known) = variants.find(|variant| conditional::is_known(&headers, variant)) {
         return Ok(encoding::varied(conditional::not_modified(&known)));
     }
-    let (answer, coding) = encoding::answer(&shared, &accepted, &tag, text.len(), || text.to_owned()).await;
+    let text =
+        encoding::Text { key: &tag, bytes: text.len(), route: "/openapi.json", write: || text.to_owned() };
+    let (answer, coding) = encoding::answer(&shared, &accepted, text).await?;
     Ok(conditional::tagged(answer, &coding.tag(&tag)))
 }
 

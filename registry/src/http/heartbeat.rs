@@ -20,8 +20,6 @@ use super::query::{self, Parameters};
 use crate::auth::{self, Caller};
 use crate::shared::Shared;
 
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that is too large is still read up to here and thrown away, since a client that is cut off while it sends
 /// does not see the answer.
 const DRAINED_BYTES: usize = 4 * 1024 * 1024;
@@ -37,7 +35,7 @@ async fn beat(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = read(body, BODY_BYTES).await?;
+    let body = read(body, BODY_BYTES, shared.limits.body).await?;
     query::none(&uri)?;
     if !is_json(&headers) {
         return Err(Problem::not_json());
@@ -89,7 +87,7 @@ async fn probe(
 }
 
 /// Reads a body, in bounded memory and time.
-pub(crate) async fn read(mut body: Body, most_bytes: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read(mut body: Body, most_bytes: usize, limit: Duration) -> Result<Bytes, Problem> {
     let mut kept = Vec::new();
     let mut seen_bytes = 0_usize;
     let reading = async {
@@ -106,7 +104,7 @@ pub(crate) async fn read(mut body: Body, most_bytes: usize) -> Result<Bytes, Pro
         }
         if seen_bytes > most_bytes { Err(Problem::too_large()) } else { Ok(Bytes::from(kept)) }
     };
-    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(Problem::body_timeout()))
+    tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(Problem::body_timeout()))
 }
 
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {

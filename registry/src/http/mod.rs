@@ -9,6 +9,8 @@
 //! - `query`: query parameters, with all that is wrong with them
 //! - `filters`: those that several lists have
 //! - `pages`: what lists have in common
+//! - `lanes`: what keeps lists from taking what heartbeats need
+//! - `fuzz_tests`: any bytes are answered
 //! - `waiting`: long-polls
 //! - `encoding`: gzip and zstd
 //! - `conditional`: entity tags
@@ -23,7 +25,10 @@ pub(crate) mod encoding;
 mod events;
 mod files;
 mod filters;
+#[cfg(test)]
+mod fuzz_tests;
 pub(crate) mod heartbeat;
+mod lanes;
 mod pages;
 mod problem;
 mod query;
@@ -42,6 +47,7 @@ use crate::clock::Stopwatch;
 use crate::shared::Shared;
 pub(crate) use access_log::Peer;
 pub(crate) use agents::LABEL_TESTS;
+pub(crate) use lanes::{Lanes, ReaderPlace, SHED};
 pub(crate) use pages::{DEFAULT_LIMIT, LARGEST_LIMIT};
 pub(crate) use problem::Problem;
 pub(crate) use status::limits;
@@ -60,6 +66,8 @@ pub(crate) fn router(shared: Arc<Shared>, allowed_hosts: &[String]) -> Router {
         .fallback(|| async { Problem::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), crate::auth::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), lanes::keep_room))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
         .with_state(shared)
 }
@@ -77,6 +85,12 @@ async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next
         access.log(answer.status(), stopwatch.seconds());
     }
     answer
+}
+
+/// Each thing that an answer waits for has a time limit of its own; this one is for what was not thought of.
+async fn in_time(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(shared.limits.answer, next.run(request)).await;
+    answer.unwrap_or_else(|_| Problem::late().into_response())
 }
 
 /// An answer 200 of JSON that is already text.

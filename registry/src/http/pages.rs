@@ -12,7 +12,7 @@ use registry_core::listing::{Cursor, CursorFault, Page, PageRequest, View};
 use registry_core::time::{Moment, Revision};
 
 use super::conditional;
-use super::encoding::{self, Coding};
+use super::encoding::{self, Coding, Text};
 use super::problem::Problem;
 use super::query::Parameters;
 use super::waiting::{LONGEST_WAIT_MS, Wait};
@@ -22,6 +22,10 @@ use crate::shared::Shared;
 pub(crate) const LARGEST_LIMIT: usize = 10_000;
 /// Those of a page whose length nobody chose.
 pub(crate) const DEFAULT_LIMIT: usize = 1_000;
+/// A delta over so many changes costs little more than a 304.
+const FEW_CHANGES: usize = 100;
+/// How many entries are written down before others get the registry's lock.
+const ENTRIES_AT_ONCE: usize = 500;
 
 /// Which part of a list is asked for, and how.
 #[derive(Debug)]
@@ -80,41 +84,55 @@ pub(super) fn limit(parameters: &mut Parameters) -> Option<usize> {
 }
 
 /// Answers with a page or a delta, or with 304 when the asker has the page; waits as asked before it tells nothing new.
-/// `member` names the entries.
+/// `member` names the entries. What the asker has already, and what changed little, is told without a turn among those
+/// who ask for lists.
 pub(super) async fn answer(
     shared: &Shared,
     headers: &HeaderMap,
     view: &View,
     request: &ListRequest,
-    member: &str,
+    member: &'static str,
 ) -> Result<Response, Problem> {
     let mut wait = Wait::new(shared, request.wait);
+    let route = route_of(view);
     match &request.part {
         Part::Page(asked) => loop {
-            let found =
-                shared.with_core(|core, moment| find_page(core, moment, headers, view, asked, request))?;
+            let known =
+                shared.with_core(|core, moment| find_known(core, moment, headers, view, asked, request))?;
+            if let Some((tag, revision)) = known {
+                if wait.change_after(revision).await? {
+                    continue;
+                }
+                return Ok(encoding::varied(conditional::not_modified(&tag)));
+            }
+            let _turn = shared.lanes.turn(route).await?;
+            serialise(shared, view, asked).await;
+            let found = shared.with_core(|core, moment| find_page(core, moment, view, asked))?;
             let (tag, page) = match found {
-                FoundPage::New { tag, page } => (tag, page),
+                FoundPage::Ready { tag, page } => (tag, page),
                 FoundPage::ToBeSearched { tag, candidates } => {
                     let found = search(shared, candidates).await?;
                     (tag, shared.with_core(|core, moment| core.list_found(moment, found, asked)))
                 }
-                FoundPage::Known { tag, revision } => {
-                    if wait.change_after(revision).await? {
-                        continue;
-                    }
-                    return Ok(encoding::varied(conditional::not_modified(&tag)));
-                }
             };
-            return Ok(page_answer(shared, request, &tag, &page, member).await);
+            return page_answer(shared, request, &tag, page, (route, member)).await;
         },
         Part::Since { store_id, since } => {
             let mut seen = None;
             loop {
+                let is_much = shared.with_core(|core, moment| {
+                    core.advance(moment);
+                    core.changes_since(*since) > FEW_CHANGES
+                });
+                let turn = if is_much { Some(shared.lanes.turn(route).await?) } else { None };
                 let delta = shared
                     .with_core(|core, moment| find_delta(core, moment, view, store_id, *since, seen))?;
-                if !delta.is_empty() || !wait.change_after(delta.revision).await? {
-                    return Ok(delta_answer(shared, request, view, store_id, *since, &delta).await);
+                if !delta.is_empty() {
+                    return delta_answer(shared, request, view, (store_id, *since), delta).await;
+                }
+                drop(turn);
+                if !wait.change_after(delta.revision).await? {
+                    return delta_answer(shared, request, view, (store_id, *since), delta).await;
                 }
                 seen = Some(delta.revision);
             }
@@ -122,60 +140,84 @@ pub(super) async fn answer(
     }
 }
 
-enum FoundPage {
-    /// The asker has it, under this tag.
-    Known {
-        tag: String,
-        revision: Revision,
-    },
-    New {
-        tag: String,
-        page: Page,
-    },
-    ToBeSearched {
-        tag: String,
-        candidates: Candidates,
-    },
+fn route_of(view: &View) -> &'static str {
+    match view {
+        View::Agents(_) => "/agents",
+        View::Capabilities(_) => "/capabilities",
+    }
 }
 
-fn find_page(
+/// The tag and the revision of a page that the asker has.
+fn find_known(
     core: &mut Registry,
     moment: Moment,
     headers: &HeaderMap,
     view: &View,
     page: &PageRequest,
     request: &ListRequest,
-) -> Result<FoundPage, CursorFault> {
+) -> Result<Option<(String, Revision)>, CursorFault> {
     let tag = core.tag(moment, view, page)?;
     let mut variants = request.accepted.iter().chain([&Coding::Identity]).map(|coding| coding.tag(&tag));
-    if let Some(known) = variants.find(|variant| conditional::is_known(headers, variant)) {
-        return Ok(FoundPage::Known { tag: known, revision: core.revision() });
+    let known = variants.find(|variant| conditional::is_known(headers, variant));
+    Ok(known.map(|known| (known, core.revision())))
+}
+
+/// Writes the entries of a list down beforehand, some at a time, so that heartbeats come in between.
+async fn serialise(shared: &Shared, view: &View, page: &PageRequest) {
+    let mut next = None;
+    loop {
+        next = shared.with_core(|core, moment| {
+            if core.is_kept(moment, view, page) {
+                None
+            } else {
+                core.serialise_some(view, next, ENTRIES_AT_ONCE)
+            }
+        });
+        if next.is_none() {
+            return;
+        }
+        tokio::task::yield_now().await;
     }
+}
+
+enum FoundPage {
+    Ready { tag: String, page: Page },
+    ToBeSearched { tag: String, candidates: Candidates },
+}
+
+fn find_page(
+    core: &mut Registry,
+    moment: Moment,
+    view: &View,
+    page: &PageRequest,
+) -> Result<FoundPage, CursorFault> {
+    let tag = core.tag(moment, view, page)?;
     if let Some(candidates) = core.candidates(moment, view, page) {
         return Ok(FoundPage::ToBeSearched { tag, candidates });
     }
-    Ok(FoundPage::New { tag, page: core.list(moment, view, page)? })
+    Ok(FoundPage::Ready { tag, page: core.list(moment, view, page)? })
 }
 
 /// One search at a time, in a thread of its own: the others are for heartbeats.
 async fn search(shared: &Shared, candidates: Candidates) -> Result<Found, Problem> {
     // The semaphore is never closed.
     let _permit = shared.searches.acquire().await.ok();
-    let searching = tokio::task::spawn_blocking(|| candidates.search());
-    searching.await.map_err(|error| Problem::internal(&error))
+    encoding::apart(|| candidates.search()).await
 }
 
 async fn page_answer(
     shared: &Shared,
     request: &ListRequest,
     tag: &str,
-    page: &Page,
-    member: &str,
-) -> Response {
+    page: Page,
+    (route, member): (&'static str, &'static str),
+) -> Result<Response, Problem> {
     let bytes = bytes_of(page.entries());
-    let text = || page_text(page, &shared.store_id, member);
-    let (answer, coding) = encoding::answer(shared, &request.accepted, tag, bytes, text).await;
-    conditional::tagged(answer, &coding.tag(tag))
+    let store_id = Arc::clone(&shared.store_id);
+    let write = move || page_text(&page, &store_id, member);
+    let text = Text { key: tag, bytes, route, write };
+    let (answer, coding) = encoding::answer(shared, &request.accepted, text).await?;
+    Ok(conditional::tagged(answer, &coding.tag(tag)))
 }
 
 /// `seen` is a revision at which there was no difference yet.
@@ -200,14 +242,15 @@ async fn delta_answer(
     shared: &Shared,
     request: &ListRequest,
     view: &View,
-    store_id: &str,
-    since: Revision,
-    delta: &Delta,
-) -> Response {
+    (store_id, since): (&str, Revision),
+    delta: Delta,
+) -> Result<Response, Problem> {
     let key = format!("{store_id} {} {} {view:?}", since.0, delta.revision.0);
     let bytes = bytes_of(&delta.changed) + bytes_of(&delta.removed);
-    let text = || delta_text(store_id, since, delta);
-    encoding::answer(shared, &request.accepted, &key, bytes, text).await.0
+    let store_id = store_id.to_owned();
+    let write = move || delta_text(&store_id, since, &delta);
+    let text = Text { key: &key, bytes, route: route_of(view), write };
+    Ok(encoding::answer(shared, &request.accepted, text).await?.0)
 }
 
 fn bytes_of(texts: &[Arc<str>]) -> usize {

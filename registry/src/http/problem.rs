@@ -105,6 +105,29 @@ impl Problem {
         Self { retry_after_seconds: Some(1), ..problem }
     }
 
+    pub(super) fn overloaded() -> Self {
+        let detail = "as many lists as may be made at once are being made, or wait to be read: ask again later. \
+            Heartbeats are not concerned.";
+        let title = "Too many lists at once";
+        let problem = Self::new("/problems/overloaded", StatusCode::TOO_MANY_REQUESTS, title, detail);
+        Self { retry_after_seconds: Some(1), ..problem }
+    }
+
+    pub(super) fn no_room() -> Self {
+        let detail = "three quarters of all connections ask for lists already; the rest is for heartbeats. This one \
+            ends here: ask again later.";
+        let title = "Too many connections ask for lists";
+        let problem = Self::new("/problems/overloaded", StatusCode::TOO_MANY_REQUESTS, title, detail);
+        Self { retry_after_seconds: Some(1), ..problem }
+    }
+
+    pub(super) fn late() -> Self {
+        let detail = "the answer took too long and was given up. Whether a change took effect is not known: repeat the \
+            call.";
+        let title = "The answer took too long";
+        Self::new("/problems/answer-timeout", StatusCode::INTERNAL_SERVER_ERROR, title, detail)
+    }
+
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "an answer could not be made");
         let title = "The answer could not be made";

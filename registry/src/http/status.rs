@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::problem::Problem;
 use super::{pages, query, waiting};
+use crate::connections;
 use crate::shared::Shared;
 use crate::timers::TRANSITION_BOUND_MS;
 
@@ -53,6 +54,8 @@ async fn policies(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Respons
 pub(crate) fn limits(max_agents: usize) -> Limits {
     BTreeMap::from([
         ("max_agents", max_agents),
+        ("header_bytes", connections::HEADER_BYTES),
+        ("headers", connections::HEADERS),
         ("body_bytes", intake::BODY_BYTES),
         ("endpoint_bytes", intake::ENDPOINT_BYTES),
         ("capabilities", intake::CAPABILITIES),

@@ -1,6 +1,7 @@
 //! One POST: what comes in, and that only JSON goes out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -31,6 +32,7 @@ const INTERNAL_ERROR: i32 = -32_603;
 #[derive(Clone)]
 pub(super) struct Endpoint {
     service: StreamableHttpService<Handler, NeverSessionManager>,
+    body_limit: Duration,
 }
 
 impl Endpoint {
@@ -44,17 +46,17 @@ impl Endpoint {
             .with_allowed_hosts(LOOPBACK.into_iter().chain(allowed_hosts.iter().map(String::as_str)))
             .with_allowed_origins(origins(allowed_hosts))
             .enforce_origin_validation();
+        let body_limit = shared.limits.body;
         let handler = Handler::new(shared);
         let factory = move || Ok(handler.clone());
-        Self {
-            service: StreamableHttpService::new(factory, Arc::new(NeverSessionManager::default()), config),
-        }
+        let sessions = Arc::new(NeverSessionManager::default());
+        Self { service: StreamableHttpService::new(factory, sessions, config), body_limit }
     }
 
     /// Every answer with a body is one JSON object, whatever the client declares or asks.
     pub(super) async fn answer(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let body = match heartbeat::read(body, BODY_BYTES + ENVELOPE_BYTES).await {
+        let body = match heartbeat::read(body, BODY_BYTES + ENVELOPE_BYTES, self.body_limit).await {
             Ok(body) => body,
             Err(problem) => return refusal(problem.status(), INVALID_REQUEST, problem.detail(), None),
         };

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use crate::schemas;
+use crate::{auth, schemas};
 
 const DESCRIPTION: &str = "A registry that agents call and that calls nobody. Durations are integers in milliseconds and \
     end in `_ms`. Members that a reader does not know are to be ignored. Query parameters that a route does not know get \
@@ -29,7 +29,18 @@ pub fn document() -> &'static str {
 
 fn build() -> Value {
     let mut paths = Map::new();
-    for (method, path, operation) in operations::all() {
+    for (method, path, mut operation) in operations::all() {
+        let mut more = vec![parts::given_up()];
+        match auth::needs_token(method, path) {
+            true if path == "/mcp" => more.push(parts::unauthorized()),
+            true => more.extend([parts::unauthorized(), parts::forbidden()]),
+            // Whoever has a token need not send it here.
+            false => operation["security"] = json!([]),
+        }
+        for (status, answer) in more {
+            let answer = if method == "head" { parts::without_body((status, answer)).1 } else { answer };
+            operation["responses"][status.to_string()] = answer;
+        }
         let item = paths.entry(path).or_insert_with(|| json!({}));
         item[method] = operation;
     }
@@ -64,6 +75,8 @@ fn build() -> Value {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
-        "components": { "schemas": schemas },
+        "components": { "schemas": schemas, "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } } },
+        // A registry without tokens asks for none.
+        "security": [{}, { "token": [] }],
     })
 }

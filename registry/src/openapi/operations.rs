@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::parts::{
     Answer, agent_id, compressible, described, empty, invalid_query, json_answer, limit, no_such_agent,
-    of_lists, of_type, operation, page_or_delta, problem, problem_to_retry, query, reference, repeated,
+    of_lists, of_type, operation, page_or_delta, problem, problem_to_retry, query, reference, repeated, shed,
     store_unavailable, tagged_only, with_tag, without_body,
 };
 use crate::http::LABEL_TESTS;
@@ -121,8 +121,11 @@ fn list_answers(page: &str, delta: &str) -> Vec<Answer> {
             &["cursor-expired", "resync"],
             "The cursor or the revision is too old: read the whole list again",
         ),
-        problem_to_retry(429, "too-many-waiters", "As many calls as may wait are waiting already"),
-        problem(500, &["internal"], "The search failed"),
+        problem_to_retry(
+            429,
+            &["too-many-waiters", "overloaded"],
+            "As many calls as may wait are waiting already, or too many ask for lists",
+        ),
     ];
     answers(page_or_delta(page, delta), more)
 }
@@ -165,7 +168,7 @@ fn agent() -> Value {
         "getAgent",
         "One agent",
         &parameters,
-        answers(with_tag(answer), vec![invalid_query(), no_such_agent()]),
+        answers(with_tag(answer), vec![invalid_query(), no_such_agent(), shed()]),
     )
 }
 
@@ -180,6 +183,7 @@ fn agent_health() -> Value {
         json_answer(&reference("AgentHealth"), "Its silence and its deadlines"),
         invalid_query(),
         no_such_agent(),
+        shed(),
     ];
     operation("getAgentHealth", "One agent's silence and deadlines", &[agent_id()], answers)
 }
@@ -202,7 +206,8 @@ fn events() -> Value {
         query("agent_id", "Events of this agent only", &json!({ "type": "string" })),
         query("kind", "Events of this kind only", &schemas::one_of(&schemas::kinds())),
     ];
-    let answers = vec![json_answer(&reference("Events"), "The next events, in order"), invalid_query()];
+    let answers =
+        vec![json_answer(&reference("Events"), "The next events, in order"), invalid_query(), shed()];
     operation("listEvents", "What happened", &parameters, answers)
 }
 
@@ -210,7 +215,6 @@ fn metrics() -> Value {
     let answers = vec![
         of_type("text/plain", &json!({ "type": "string" }), "The text exposition of Prometheus"),
         invalid_query(),
-        problem(500, &["internal"], "The text could not be made"),
     ];
     operation("getMetrics", "What Prometheus reads", &[], answers)
 }
@@ -238,7 +242,6 @@ fn mcp() -> Value {
         (408, "The body came too slowly"),
         (413, "The body is too large"),
         (415, "The body is not declared as `application/json`"),
-        (500, "The answer could not be made"),
     ];
     let mut answers = vec![json_answer(&message, "The answer"), empty(202, "A notification was taken")];
     answers.extend(refused.map(|(status, description)| {

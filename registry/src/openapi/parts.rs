@@ -163,8 +163,8 @@ pub(super) fn problem(status: u16, kinds: &[&str], description: &str) -> Answer 
 }
 
 /// A problem that passes: the answer says when to come back.
-pub(super) fn problem_to_retry(status: u16, kind: &str, description: &str) -> Answer {
-    let (status, mut answer) = problem(status, &[kind], description);
+pub(super) fn problem_to_retry(status: u16, kinds: &[&str], description: &str) -> Answer {
+    let (status, mut answer) = problem(status, kinds, description);
     answer["headers"]["Retry-After"] = always(&json!({ "type": "integer", "minimum": 1 }));
     (status, answer)
 }
@@ -178,7 +178,32 @@ pub(super) fn no_such_agent() -> Answer {
 }
 
 pub(super) fn store_unavailable() -> Answer {
-    problem_to_retry(503, "store-unavailable", "The store does not take changes at present; repeat the call")
+    problem_to_retry(
+        503,
+        &["store-unavailable"],
+        "The store does not take changes at present; repeat the call",
+    )
+}
+
+pub(super) fn shed() -> Answer {
+    problem_to_retry(429, &["overloaded"], "Too many ask for lists; heartbeats are never told so")
+}
+
+/// What every route may answer.
+pub(super) fn given_up() -> Answer {
+    problem(500, &["answer-timeout", "internal"], "The answer could not be made, or not in time")
+}
+
+/// What every route may answer that asks for a token, where the registry has any.
+pub(super) fn unauthorized() -> Answer {
+    let (status, mut answer) =
+        problem(401, &["unauthorized"], "No token, or one that is not known. Nothing changed");
+    answer["headers"]["WWW-Authenticate"] = always(&json!({ "type": "string", "pattern": "^Bearer" }));
+    (status, answer)
+}
+
+pub(super) fn forbidden() -> Answer {
+    problem(403, &["forbidden"], "The token is for other routes, or for other agents. Nothing changed")
 }
 
 /// The answers to a HEAD have no body, the same headers all the same.

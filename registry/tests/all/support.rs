@@ -42,7 +42,22 @@ impl Registry {
             ..Overrides::default()
         };
         set(&mut overrides);
-        let settings = Settings::load(None, &overrides).unwrap();
+        Self::serve(Settings::load(None, &overrides).unwrap()).await
+    }
+
+    /// Starts with other limits than the shipped ones, which take minutes to reach.
+    pub(crate) async fn start_limited(folder: &Path, set: impl FnOnce(&mut Settings)) -> Self {
+        let overrides = Overrides {
+            database: Some(database(folder).display().to_string()),
+            seal: Some("off".into()),
+            ..Overrides::default()
+        };
+        let mut settings = Settings::load(None, &overrides).unwrap();
+        set(&mut settings);
+        Self::serve(settings).await
+    }
+
+    async fn serve(settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -83,6 +98,19 @@ impl Registry {
         let answer = Answer::parse(&self.send(&bytes).await);
         openapi::check(method, path, &answer);
         answer
+    }
+
+    /// Sends bytes, says that no more come, and reads until the registry closes.
+    pub(crate) async fn send_all(&self, bytes: &[u8]) -> Vec<u8> {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.shutdown().await;
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            answer
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.expect("an end within the patience of the tests")
     }
 
     /// Sends bytes and reads until the registry closes.

@@ -8,6 +8,7 @@
 
 mod changes;
 mod events;
+mod herd;
 mod lists;
 mod model;
 mod pause;
