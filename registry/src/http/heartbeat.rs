@@ -50,7 +50,7 @@ pub(crate) async fn accept(shared: &Shared, body: &[u8]) -> Result<Answer, Probl
         Problem::invalid_heartbeat(faults)
     })?;
     let decision = shared.with_core(|core, moment| core.heartbeat(moment, heartbeat));
-    shared.saved(decision.ticket).await.inspect_err(|_| count(shared, "store_unavailable"))?;
+    shared.settled(&decision).await.inspect_err(|_| count(shared, "store_unavailable"))?;
     match decision.outcome {
         Ok(answer) => {
             count(shared, answer.result.as_str());
@@ -77,7 +77,7 @@ async fn probe(
     let agent_id = agent_id.ok().and_then(|Path(text)| AgentId::parse(&text).ok());
     let agent_id = agent_id.ok_or(Refusal::UnknownAgent)?;
     let decision = shared.with_core(|core, moment| core.probe(moment, &agent_id, known_wiring));
-    shared.saved(decision.ticket).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
+    shared.settled(&decision).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
     let wiring_changed = decision.outcome.inspect_err(|refusal| count(&shared, refusal_name(*refusal)))?;
     count(&shared, Outcome::Renewed.as_str());
     Ok(if wiring_changed { StatusCode::ACCEPTED } else { StatusCode::OK }.into_response())

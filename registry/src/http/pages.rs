@@ -78,7 +78,8 @@ pub(super) fn limit(parameters: &mut Parameters) -> Option<usize> {
     })
 }
 
-/// Answers with a page or a delta, or with 304 when the asker has the page; waits as asked before it tells nothing new.
+/// Answers with a page or a delta, or with 304 when the asker has the page; waits as asked before it tells nothing new,
+/// and for the store before it tells what is new.
 /// `member` names the entries.
 pub(super) async fn answer(
     shared: &Shared,
@@ -102,10 +103,13 @@ pub(super) async fn answer(
                     if wait.change_after(revision).await? {
                         continue;
                     }
+                    shared.shown(revision).await;
                     return Ok(encoding::varied(conditional::not_modified(&tag)));
                 }
             };
-            return Ok(page_answer(shared, request, &tag, &page, member).await);
+            let answer = page_answer(shared, request, &tag, &page, member).await;
+            shared.shown(page.revision).await;
+            return Ok(answer);
         },
         Part::Since { store_id, since } => {
             let mut seen = None;
@@ -113,7 +117,9 @@ pub(super) async fn answer(
                 let delta = shared
                     .with_core(|core, moment| find_delta(core, moment, view, store_id, *since, seen))?;
                 if !delta.is_empty() || !wait.change_after(delta.revision).await? {
-                    return Ok(delta_answer(shared, request, view, store_id, *since, &delta).await);
+                    let answer = delta_answer(shared, request, view, store_id, *since, &delta).await;
+                    shared.shown(delta.revision).await;
+                    return Ok(answer);
                 }
                 seen = Some(delta.revision);
             }
