@@ -14,6 +14,7 @@ mod kills;
 mod loadtest;
 mod operations;
 mod program;
+mod seen;
 mod serve;
 mod store_trouble;
 mod tidy;
