@@ -18,8 +18,9 @@ const CAPABILITIES: usize = 3;
 const COLUMNS: [&str; 5] = ["AGENT", "TYPE", "STATUS", "ENDPOINT", "CAPABILITIES"];
 
 pub(crate) fn agents(arguments: &Agents) -> Result<u8, Failure> {
-    let wire = Wire::new(&arguments.url, TIMEOUT).map_err(|error| Failure::new(USAGE, error))?;
-    let entries = run::block_on(all(&wire, &query(arguments)))??;
+    let wire = wire(&arguments.url)?;
+    let most = arguments.limit.unwrap_or(usize::MAX);
+    let entries = run::block_on(all(&wire, &query(arguments), most))??;
     let mut out = std::io::stdout().lock();
     let printed = if arguments.json {
         entries.iter().try_for_each(|entry| writeln!(out, "{entry}"))
@@ -38,28 +39,58 @@ fn query(arguments: &Agents) -> String {
     };
     let many =
         |name: &'static str, values: &[String]| values.iter().map(|value| (name, value.clone())).collect();
-    let parameters: [Vec<(&str, String)>; 4] = [
+    let parameters: [Vec<(&str, String)>; 7] = [
         one("type", &arguments.agent_type),
         many("status", &arguments.status),
         one("capability", &arguments.capability),
         many("label", &arguments.label),
+        one("version", &arguments.requirement),
+        many("tag", &arguments.tag),
+        one("q", &arguments.q),
     ];
     parameters.concat().iter().map(|(name, value)| format!("&{name}={}", escaped(value))).collect()
 }
 
-/// All pages of one list.
-async fn all(wire: &Wire, query: &str) -> Result<Vec<Value>, Failure> {
+/// A registry to be asked.
+pub(crate) fn wire(url: &str) -> Result<Wire, Failure> {
+    Wire::new(url, TIMEOUT).map_err(|error| Failure::new(USAGE, error))
+}
+
+/// Why there is no answer to go by.
+pub(crate) struct Unanswered {
+    pub(crate) failure: Failure,
+    /// Whether it may be otherwise in a while: the registry is away or busy.
+    pub(crate) may_pass: bool,
+}
+
+impl Unanswered {
+    pub(crate) fn into_failure(self) -> Failure {
+        self.failure
+    }
+}
+
+/// The JSON that a path answers.
+pub(crate) async fn get(wire: &Wire, path: &str) -> Result<Value, Unanswered> {
+    let trouble = |text: String, may_pass| Unanswered { failure: Failure::new(TROUBLE, text), may_pass };
+    let request = WireRequest { method: "GET", path: path.to_owned(), headers: Vec::new(), body: Vec::new() };
+    let answer = wire.send(&request).await.map_err(|error| trouble(error.to_string(), true))?;
+    let document: Value = serde_json::from_slice(&answer.body)
+        .map_err(|error| trouble(format!("the answer is not JSON: {error}"), false))?;
+    if answer.status == 200 {
+        return Ok(document);
+    }
+    let may_pass = answer.status == 429 || answer.status >= 500;
+    Err(Unanswered { failure: refused(answer.status, &document), may_pass })
+}
+
+/// All pages of one list, or as many as hold `most`.
+async fn all(wire: &Wire, query: &str, most: usize) -> Result<Vec<Value>, Failure> {
     let mut entries = Vec::new();
     let mut cursor = String::new();
     loop {
-        let path = format!("/agents?limit={PAGE_ENTRIES}{query}{cursor}");
-        let request = WireRequest { method: "GET", path, headers: Vec::new(), body: Vec::new() };
-        let answer = wire.send(&request).await.map_err(|error| Failure::new(TROUBLE, error))?;
-        let mut page: Value = serde_json::from_slice(&answer.body)
-            .map_err(|error| Failure::new(TROUBLE, format!("the answer is not JSON: {error}")))?;
-        if answer.status != 200 {
-            return Err(refused(answer.status, &page));
-        }
+        let limit = most.min(PAGE_ENTRIES);
+        let path = format!("/agents?limit={limit}{query}{cursor}");
+        let mut page = get(wire, &path).await.map_err(Unanswered::into_failure)?;
         match page["agents"].take() {
             Value::Array(more) => entries.extend(more),
             _ => {
@@ -70,8 +101,11 @@ async fn all(wire: &Wire, query: &str) -> Result<Vec<Value>, Failure> {
             }
         }
         match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={}", escaped(next)),
-            None => return Ok(entries),
+            Some(next) if entries.len() < most => cursor = format!("&cursor={}", escaped(next)),
+            _ => {
+                entries.truncate(most);
+                return Ok(entries);
+            }
         }
     }
 }
@@ -122,7 +156,7 @@ fn row(entry: &Value) -> [String; 5] {
 }
 
 /// Agents declare these texts: none of them may steer the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 

@@ -6,6 +6,7 @@
 //! - [`backup`]: a copy of the reference registry's database.
 //! - [`config`]: looks at a configuration file.
 //! - [`agents`]: lists the agents of a running registry, for people.
+//! - [`events`]: tells what happens in a running registry, for people.
 //! - [`loadtest`]: a scenario against a registry.
 //! - [`conformance`]: the requirements against a registry.
 //! - [`progress`]: what is shown while a run goes on.
@@ -17,6 +18,7 @@ mod backup;
 mod cli;
 mod config;
 mod conformance;
+mod events;
 mod judge;
 mod loadtest;
 mod progress;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::Agents(arguments) => agents::agents(&arguments),
+        Command::Events(arguments) => events::events(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
     };
     match ended {
