@@ -8,6 +8,7 @@
 )]
 
 mod backup;
+mod client;
 mod conformance;
 mod errors;
 mod kills;
