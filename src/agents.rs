@@ -7,7 +7,7 @@ use agent_sim::client::Wire;
 use agent_sim::dialect::{WireRequest, escaped};
 use serde_json::Value;
 
-use crate::cli::Agents;
+use crate::cli::{Agents, AskedRegistry};
 use crate::run::{self, Failure, TROUBLE, USAGE};
 
 /// How long one page may take.
@@ -18,11 +18,9 @@ const CAPABILITIES: usize = 3;
 const COLUMNS: [&str; 5] = ["AGENT", "TYPE", "STATUS", "ENDPOINT", "CAPABILITIES"];
 
 pub(crate) fn agents(arguments: &Agents) -> Result<u8, Failure> {
-    let mut wire = Wire::new(&arguments.url, TIMEOUT).map_err(|error| Failure::new(USAGE, error))?;
-    if let Some(token) = token(arguments)? {
-        wire = wire.with_token(token.trim()).map_err(|error| Failure::new(USAGE, error))?;
-    }
-    let entries = run::block_on(all(&wire, &query(arguments)))??;
+    let wire = wire(&arguments.registry)?;
+    let most = arguments.limit.unwrap_or(usize::MAX);
+    let entries = run::block_on(all(&wire, &query(arguments), most))??;
     let mut out = std::io::stdout().lock();
     let printed = if arguments.json {
         entries.iter().try_for_each(|entry| writeln!(out, "{entry}"))
@@ -36,8 +34,8 @@ pub(crate) fn agents(arguments: &Agents) -> Result<u8, Failure> {
 }
 
 /// A file wins over the environment. Never a flag: command lines are seen by everybody on the machine.
-fn token(arguments: &Agents) -> Result<Option<String>, Failure> {
-    let Some(file) = &arguments.token_file else { return Ok(std::env::var("WALLFLOWER_TOKEN").ok()) };
+fn token(asked: &AskedRegistry) -> Result<Option<String>, Failure> {
+    let Some(file) = &asked.token_file else { return Ok(std::env::var("WALLFLOWER_TOKEN").ok()) };
     std::fs::read_to_string(file).map(Some).map_err(|error| {
         Failure::new(USAGE, format!("--token-file: {} cannot be read: {error}", file.display()))
     })
@@ -49,28 +47,62 @@ fn query(arguments: &Agents) -> String {
     };
     let many =
         |name: &'static str, values: &[String]| values.iter().map(|value| (name, value.clone())).collect();
-    let parameters: [Vec<(&str, String)>; 4] = [
+    let parameters: [Vec<(&str, String)>; 7] = [
         one("type", &arguments.agent_type),
         many("status", &arguments.status),
         one("capability", &arguments.capability),
         many("label", &arguments.label),
+        one("version", &arguments.requirement),
+        many("tag", &arguments.tag),
+        one("q", &arguments.q),
     ];
     parameters.concat().iter().map(|(name, value)| format!("&{name}={}", escaped(value))).collect()
 }
 
-/// All pages of one list.
-async fn all(wire: &Wire, query: &str) -> Result<Vec<Value>, Failure> {
+/// A registry to be asked.
+pub(crate) fn wire(asked: &AskedRegistry) -> Result<Wire, Failure> {
+    let wire = Wire::new(&asked.url, TIMEOUT).map_err(|error| Failure::new(USAGE, error))?;
+    match token(asked)? {
+        Some(token) => wire.with_token(token.trim()).map_err(|error| Failure::new(USAGE, error)),
+        None => Ok(wire),
+    }
+}
+
+/// Why there is no answer to go by.
+pub(crate) struct Unanswered {
+    pub(crate) failure: Failure,
+    /// Whether it may be otherwise in a while: the registry is away or busy.
+    pub(crate) may_pass: bool,
+}
+
+impl Unanswered {
+    pub(crate) fn into_failure(self) -> Failure {
+        self.failure
+    }
+}
+
+/// The JSON that a path answers.
+pub(crate) async fn get(wire: &Wire, path: &str) -> Result<Value, Unanswered> {
+    let trouble = |text: String, may_pass| Unanswered { failure: Failure::new(TROUBLE, text), may_pass };
+    let request = WireRequest { method: "GET", path: path.to_owned(), headers: Vec::new(), body: Vec::new() };
+    let answer = wire.send(&request).await.map_err(|error| trouble(error.to_string(), true))?;
+    let document: Value = serde_json::from_slice(&answer.body)
+        .map_err(|error| trouble(format!("the answer is not JSON: {error}"), false))?;
+    if answer.status == 200 {
+        return Ok(document);
+    }
+    let may_pass = answer.status == 429 || answer.status >= 500;
+    Err(Unanswered { failure: refused(answer.status, &document), may_pass })
+}
+
+/// All pages of one list, or as many as hold `most`.
+async fn all(wire: &Wire, query: &str, most: usize) -> Result<Vec<Value>, Failure> {
     let mut entries = Vec::new();
     let mut cursor = String::new();
     loop {
-        let path = format!("/agents?limit={PAGE_ENTRIES}{query}{cursor}");
-        let request = WireRequest { method: "GET", path, headers: Vec::new(), body: Vec::new() };
-        let answer = wire.send(&request).await.map_err(|error| Failure::new(TROUBLE, error))?;
-        let mut page: Value = serde_json::from_slice(&answer.body)
-            .map_err(|error| Failure::new(TROUBLE, format!("the answer is not JSON: {error}")))?;
-        if answer.status != 200 {
-            return Err(refused(answer.status, &page));
-        }
+        let limit = most.min(PAGE_ENTRIES);
+        let path = format!("/agents?limit={limit}{query}{cursor}");
+        let mut page = get(wire, &path).await.map_err(Unanswered::into_failure)?;
         match page["agents"].take() {
             Value::Array(more) => entries.extend(more),
             _ => {
@@ -81,8 +113,11 @@ async fn all(wire: &Wire, query: &str) -> Result<Vec<Value>, Failure> {
             }
         }
         match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={}", escaped(next)),
-            None => return Ok(entries),
+            Some(next) if entries.len() < most => cursor = format!("&cursor={}", escaped(next)),
+            _ => {
+                entries.truncate(most);
+                return Ok(entries);
+            }
         }
     }
 }
@@ -133,7 +168,7 @@ fn row(entry: &Value) -> [String; 5] {
 }
 
 /// Agents declare these texts: none of them may steer the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 

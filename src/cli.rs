@@ -40,6 +40,8 @@ pub(crate) enum Command {
     /// Make a bearer token.
     #[command(subcommand)]
     Token(Token),
+    /// Tell what happened in a running registry.
+    Events(Events),
 }
 
 /// `wallflower serve`. A flag beats the environment, which beats the file, which beats the default.
@@ -197,15 +199,23 @@ pub(crate) enum Config {
     },
 }
 
-/// `wallflower agents`. The filters are those of `GET /agents`.
+/// A registry that somebody asks.
 #[derive(Debug, Args)]
-pub(crate) struct Agents {
+pub(crate) struct AskedRegistry {
     /// The registry.
     #[arg(long, value_name = "URL", env = "WALLFLOWER_URL", default_value = "http://127.0.0.1:8000")]
     pub(crate) url: String,
     /// A bearer token, in a file [default: that of the variable WALLFLOWER_TOKEN, if any].
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+}
+
+/// `wallflower agents`. The filters are those of `GET /agents`.
+#[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
+pub(crate) struct Agents {
+    #[command(flatten)]
+    pub(crate) registry: AskedRegistry,
     /// Print the entries as the registry gives them, one JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -221,6 +231,40 @@ pub(crate) struct Agents {
     /// k=v, k!=v, k or !k. Repeatable.
     #[arg(long, value_name = "TEST")]
     pub(crate) label: Vec<String>,
+    /// That offer the capability in a version that meets this: `>=1.2, <2`.
+    #[arg(long = "version", value_name = "REQUIREMENT")]
+    pub(crate) requirement: Option<String>,
+    /// Whose capability has this tag. Repeatable.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// That this search finds, best first.
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) q: Option<String>,
+    /// No more than this many.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// `wallflower events`.
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    #[command(flatten)]
+    pub(crate) registry: AskedRegistry,
+    /// Go on with what happens, until ctrl-c.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// About this agent.
+    #[arg(long, value_name = "ID")]
+    pub(crate) agent: Option<String>,
+    /// Of this kind. Repeatable.
+    #[arg(long, value_parser = ["registered", "updated", "degraded", "recovered", "expired", "evicted", "deregistered"])]
+    pub(crate) kind: Vec<String>,
+    /// With a higher number than this.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) after: Option<u64>,
+    /// Print the events as the registry gives them, one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `wallflower token`.

@@ -7,6 +7,7 @@
 //! - [`config`]: looks at a configuration file.
 //! - [`token`]: makes a bearer token.
 //! - [`agents`]: lists the agents of a running registry, for people.
+//! - [`events`]: tells what happens in a running registry, for people.
 //! - [`loadtest`]: a scenario against a registry.
 //! - [`conformance`]: the requirements against a registry.
 //! - [`progress`]: what is shown while a run goes on.
@@ -18,6 +19,7 @@ mod backup;
 mod cli;
 mod config;
 mod conformance;
+mod events;
 mod judge;
 mod loadtest;
 mod progress;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Config(arguments) => config::config(&arguments),
         Command::Agents(arguments) => agents::agents(&arguments),
         Command::Token(arguments) => token::token(&arguments),
+        Command::Events(arguments) => events::events(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
     };
     match ended {

@@ -11,7 +11,7 @@
 //! - `clock`: the one place that reads time, and notices when the process was paused
 //! - `shared`: the core behind its lock, and waiting until the store has a change
 //! - `timers`: makes due transitions while nobody asks
-//! - `store`: the SQLite file: opening, loading, the one writer, and [`backup`]
+//! - `store`: what keeps the changes: the interface, the SQLite file that fills it, the one writer, and [`backup`]
 //! - `http`: routes, one file per resource
 //! - [`openapi`]: the document that describes the routes
 //! - `schemas`: what goes in and comes out, over HTTP and as MCP tools

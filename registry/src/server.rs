@@ -17,10 +17,10 @@ use crate::metrics::Metrics;
 use crate::protection::{self, Protection, ProtectionError};
 use crate::seal::{self, SealError};
 use crate::shared::{Options, Shared};
-use crate::store::{Store, writer};
+use crate::store::{self, Store, writer};
 use crate::{connections, timers};
 
-pub use crate::store::OpenError;
+pub use crate::store::{OpenError, StoreError};
 
 /// How long requests that are under way may take when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ pub enum ServeError {
     },
     /// Everything was saved, yet the file was not closed properly.
     #[error("the store was not closed properly: {0}")]
-    Close(#[source] crate::store::StoreError),
+    Close(#[source] StoreError),
     /// A task of the server failed.
     #[error("a task of the server failed: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -117,13 +117,13 @@ pub async fn serve(
 /// A registry that has read its store and judges already.
 struct Opened {
     shared: Arc<Shared>,
-    store: Store,
+    store: Box<dyn Store>,
 }
 
 impl Opened {
     async fn open(settings: &Settings, protection: Protection) -> Result<Self, ServeError> {
         let metrics = Metrics::new()?;
-        let opened = Store::open(&settings.database).await?;
+        let opened = store::open(&settings.database).await?;
         // Whoever calls has bound the listener: from here on no other socket is needed.
         let seal = seal::seal(settings.seal)?;
         tracing::info!(seal = %settings.seal, passivity = seal.describe(), "this process calls nobody");
@@ -161,20 +161,22 @@ impl Opened {
     ) -> Result<(), ServeError> {
         let shared = self.shared;
         let writer = tokio::spawn(writer::run(Arc::clone(&shared), self.store));
-        let timers = Ending(tokio::spawn(timers::run(Arc::clone(&shared))));
+        let mut timers = Ending(tokio::spawn(timers::run(Arc::clone(&shared))));
 
         let connections = connections::accept(&shared, settings, listener, shutdown).await;
         tracing::info!("stopping");
         shared.draining.send_replace(true);
-        if tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await.is_err() {
+        let all_are_answered = tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await.is_ok();
+        if !all_are_answered {
             tracing::warn!("some requests were not finished in time");
         }
-        drop(timers);
+        timers.end().await;
         shared.stopping.send_replace(true);
         let (store, outcome) = writer.await?;
         outcome.map_err(|unsaved| ServeError::Unsaved { agents: unsaved.agents })?;
-        let revision = shared.with_core(|core, _| core.revision());
-        store.close(revision).await.map_err(ServeError::Close)
+        // Whoever is still being answered may be told of a change that nobody saves any more.
+        let shown = all_are_answered.then(|| shared.with_core(|core, _| core.revision()));
+        store.close(shown).await.map_err(ServeError::Close)
     }
 }
 
@@ -190,6 +192,15 @@ async fn reload(shared: Arc<Shared>, mut policies: watch::Receiver<Policies>) {
 
 /// A task that ends when this is dropped.
 struct Ending(JoinHandle<()>);
+
+impl Ending {
+    /// Returns when the task does nothing any more.
+    async fn end(&mut self) {
+        self.0.abort();
+        // What it comes to is that it was aborted.
+        let _ = (&mut self.0).await;
+    }
+}
 
 impl Drop for Ending {
     fn drop(&mut self) {

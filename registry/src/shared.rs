@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use registry_core::Registry;
-use registry_core::saving::Ticket;
+use registry_core::heartbeat::Decision;
 use registry_core::time::{Moment, Revision};
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -18,6 +18,8 @@ use crate::seal::Seal;
 
 /// How long an answer waits for the store. A store that hangs is a store that fails.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer that only shows state waits for the store, at most.
+const SHOW_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What every handler and task shares.
 #[derive(Debug)]
@@ -76,10 +78,10 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Progress {
     /// It has every change up to this one.
-    pub(crate) saved: Ticket,
+    pub(crate) saved: Revision,
     /// How many transactions have failed.
     pub(crate) failures: u64,
-    /// Whether the last one did.
+    /// Whether the last one did, or hangs.
     pub(crate) is_failing: bool,
 }
 
@@ -90,6 +92,7 @@ pub(crate) struct StoreUnavailable;
 impl Shared {
     pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, options: Options) -> Self {
         let Options { most_waiters, seal, access_log, protection, limits, max_connections } = options;
+        let progress = Progress { saved: core.saved_through(), ..Progress::default() };
         Self {
             store_id: Arc::clone(&core.setup().store_id),
             draining: watch::Sender::new(false),
@@ -103,7 +106,7 @@ impl Shared {
             clock,
             unsaved: Notify::new(),
             stopping: watch::Sender::new(false),
-            progress: watch::Sender::default(),
+            progress: watch::Sender::new(progress),
             metrics,
             seal,
             access_log,
@@ -139,8 +142,36 @@ impl Shared {
         result
     }
 
-    /// Returns when the store has the change of this ticket, or has failed meanwhile.
-    pub(crate) async fn saved(&self, ticket: Option<Ticket>) -> Result<(), StoreUnavailable> {
+    /// Returns when the store has what a decision rests upon, or has failed meanwhile.
+    pub(crate) async fn settled<T>(&self, decision: &Decision<T>) -> Result<(), StoreUnavailable> {
+        self.saved(decision.ticket).await?;
+        if let Some(change) = decision.shows {
+            self.shown(change).await;
+        }
+        Ok(())
+    }
+
+    /// Returns when the store has everything up to a revision that an answer is about to show, so that what has been
+    /// seen once is still so after a SIGKILL. While the store fails it returns at once, for views are answered then
+    /// too: their numbers are never given to anything else (the store has reserved them), but what they name may be
+    /// undone.
+    pub(crate) async fn shown(&self, revision: Revision) {
+        let is_decided = |progress: &Progress| progress.saved >= revision || progress.is_failing;
+        if is_decided(&self.progress.borrow()) {
+            return;
+        }
+        let mut progress = self.progress.subscribe();
+        if tokio::time::timeout(SHOW_TIMEOUT, progress.wait_for(is_decided)).await.is_err() {
+            // A store that hangs is a store that fails: nobody else shall wait so long. What it does next says more.
+            self.progress.send_if_modified(|progress| {
+                let is_news = !is_decided(progress);
+                progress.is_failing |= is_news;
+                is_news
+            });
+        }
+    }
+
+    async fn saved(&self, ticket: Option<Revision>) -> Result<(), StoreUnavailable> {
         let Some(ticket) = ticket else { return Ok(()) };
         let mut progress = self.progress.subscribe();
         let failures_before = progress.borrow().failures;

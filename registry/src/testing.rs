@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use registry_core::saving::Saved;
+use registry_core::time::Revision;
 use registry_core::{Moment, Registry, Setup};
 use tower::ServiceExt as _;
 
@@ -23,20 +24,22 @@ pub(crate) fn shared(setup: Setup, saved: Saved, silence_ms: u64) -> Arc<Shared>
     let clock = Clock::start();
     let moment = clock.read().moment;
     let core = Registry::restore(setup, saved, Moment { now: moment.now.minus_ms(silence_ms), ..moment });
-    let seal = seal::seal(SealMode::Off).unwrap();
-    let limits = Limits::default();
-    let options = Options {
-        most_waiters: 100,
-        seal,
-        access_log: false,
-        limits,
-        max_connections: 100,
-        protection: Protection::default(),
-    };
-    let shared = Shared::new(core, clock, Metrics::new().unwrap(), options);
-    let saved = registry_core::saving::Ticket(u64::MAX);
+    let shared = Shared::new(core, clock, Metrics::new().unwrap(), options());
+    let saved = Revision(u64::MAX);
     shared.progress.send_replace(Progress { saved, ..Progress::default() });
     Arc::new(shared)
+}
+
+/// An open registry, not sealed.
+pub(crate) fn options() -> Options {
+    Options {
+        most_waiters: 100,
+        seal: seal::seal(SealMode::Off).unwrap(),
+        access_log: false,
+        limits: Limits::default(),
+        max_connections: 100,
+        protection: Protection::default(),
+    }
 }
 
 pub(crate) fn request(method: &str, path: &str) -> axum::http::request::Builder {

@@ -42,7 +42,7 @@ impl Chance {
 }
 
 /// One call; `None` when the registry was gone before it had answered.
-fn call(url: &str, head: &str, body: &str) -> Option<(u16, String)> {
+pub(crate) fn call(url: &str, head: &str, body: &str) -> Option<(u16, String)> {
     let mut socket = TcpStream::connect(url.strip_prefix("http://").unwrap()).ok()?;
     socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
     let request = format!(

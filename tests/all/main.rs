@@ -9,6 +9,7 @@
 )]
 
 mod backup;
+mod client;
 mod conformance;
 mod errors;
 mod examples;
@@ -19,6 +20,7 @@ mod operations;
 mod program;
 mod protected;
 mod readme;
+mod seen;
 mod serve;
 mod store_trouble;
 mod tidy;

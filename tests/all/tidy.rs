@@ -19,7 +19,7 @@ const WHO_MAY_IMPORT_WHOM: [(&str, &str, &[&str]); 7] = [
 
 /// What only one place may name.
 const HOMES: [(&str, &[&str]); 6] = [
-    ("sqlx::", &["registry/src/store"]),
+    ("sqlx::", &["registry/src/store/sqlite"]),
     ("rmcp::", &["registry/src/mcp"]),
     ("reqwest::", &["agent-sim/src/client.rs"]),
     ("procfs::", &["agent-sim/src/process", "registry/src/seal"]),

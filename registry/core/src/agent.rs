@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::document::{Document, Reported};
 use crate::policy::Policy;
-use crate::saving::Ticket;
+use crate::saving::Slot;
 use crate::time::{Instant, Revision, WallTime};
 
 /// The status that views show.
@@ -89,12 +89,12 @@ pub(crate) struct Agent {
     pub(crate) changed: Revision,
     /// When it last declared other dependencies than before.
     pub(crate) wiring_since: Revision,
-    /// Its entry among the unsaved.
-    pub(crate) unsaved: Option<Ticket>,
+    /// Its place among the unsaved.
+    pub(crate) unsaved: Option<Slot>,
     /// Whether the store has another document of it, or none.
     pub(crate) document_unsaved: bool,
     /// Its last change that an answer must not promise before the store has it.
-    pub(crate) promised: Ticket,
+    pub(crate) promised: Revision,
     /// Its serialised entry, once somebody has asked for it.
     pub(crate) entry: Option<Arc<str>>,
 }

@@ -178,9 +178,9 @@ impl History {
         }
     }
 
-    /// The first events that the store does not have.
-    pub(crate) fn first(&self, most: usize) -> Vec<Event> {
-        self.after(self.saved_through).take(most).cloned().collect()
+    /// The events that the store does not have, in order.
+    pub(crate) fn unsaved(&self) -> impl Iterator<Item = &Event> {
+        self.after(self.saved_through)
     }
 
     /// The store has every event up to this one.

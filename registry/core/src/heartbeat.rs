@@ -9,7 +9,6 @@ use crate::document::{AgentId, Document, Heartbeat, Reported};
 use crate::events::{Cause, Kind};
 use crate::figures::End;
 use crate::registry::Registry;
-use crate::saving::Ticket;
 use crate::time::{Moment, Revision};
 use crate::wiring::Wired;
 
@@ -84,13 +83,16 @@ pub enum Refusal {
     },
 }
 
-/// An outcome, and the ticket that the store must have before anybody may be told of it.
+/// An outcome, and the changes that the store must have before anybody may be told of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision<T> {
     /// What to tell.
     pub outcome: T,
-    /// `None` when the store has everything that the outcome rests upon.
-    pub ticket: Option<Ticket>,
+    /// The change that the outcome acknowledges: without it the outcome is not true. `None` when the store has it.
+    pub ticket: Option<Revision>,
+    /// A change by others, or by a timer, that the outcome tells of: the store should have it, but while it fails the
+    /// outcome may be told all the same, as views are. `None` when the store has it.
+    pub shows: Option<Revision>,
 }
 
 impl Registry {
@@ -100,7 +102,11 @@ impl Registry {
         let agent_id = beat.agent_id.clone();
         let known = beat.wiring_revision;
         let outcome = self.accept(moment, beat).and_then(|result| self.answer(&agent_id, result, known));
-        Decision { outcome, ticket: self.waiting(&agent_id) }
+        let shows = match &outcome {
+            Ok(answer) => answer.wiring.as_ref().and_then(|_| self.unsaved.waiting(answer.wiring_revision)),
+            Err(refusal) => self.shown_by(*refusal, &agent_id),
+        };
+        Decision { outcome, ticket: self.waiting(&agent_id), shows }
     }
 
     /// `HEAD /heartbeat/{agent_id}`: renews, and tells whether the wiring is another than the one known.
@@ -123,7 +129,8 @@ impl Registry {
             let current = self.agents.get(agent_id).map(|agent| self.wiring_revision(agent));
             known_wiring.is_some_and(|known| Some(Revision(known)) != current)
         });
-        Decision { outcome, ticket: self.waiting(agent_id) }
+        let shows = outcome.as_ref().err().and_then(|refusal| self.shown_by(*refusal, agent_id));
+        Decision { outcome, ticket: self.waiting(agent_id), shows }
     }
 
     /// `DELETE /agents/{agent_id}`: true when it was there.
@@ -143,10 +150,11 @@ impl Registry {
             });
             if let Some(change) = change {
                 self.tell(moment, agent_id, &change, Kind::Deregistered, None);
-                self.promise(agent_id, change.ticket);
+                self.promise(agent_id, change.revision);
             }
         }
-        Decision { outcome: was_there, ticket: self.waiting(agent_id) }
+        let shows = self.changed(agent_id).and_then(|changed| self.unsaved.waiting(changed));
+        Decision { outcome: was_there, ticket: self.waiting(agent_id), shows }
     }
 
     fn accept(&mut self, moment: Moment, beat: Heartbeat) -> Result<Outcome, Refusal> {
@@ -194,7 +202,7 @@ impl Registry {
         });
         if let Some(change) = change {
             self.tell(moment, &agent_id, &change, Kind::Registered, None);
-            self.promise(&agent_id, change.ticket);
+            self.promise(&agent_id, change.revision);
         }
         Ok(Outcome::Registered)
     }
@@ -247,7 +255,7 @@ impl Registry {
         if !reports_another && !declares_another {
             return Outcome::Renewed;
         }
-        self.promise(&agent_id, change.ticket);
+        self.promise(&agent_id, change.revision);
         Outcome::Updated
     }
 
@@ -281,14 +289,20 @@ impl Registry {
         changes.fold(agent.wiring_since, Revision::max)
     }
 
-    fn promise(&mut self, agent_id: &AgentId, ticket: Ticket) {
+    fn promise(&mut self, agent_id: &AgentId, change: Revision) {
         if let Some(agent) = self.agents.get_mut(agent_id) {
-            agent.promised = ticket;
+            agent.promised = change;
         }
     }
 
+    /// Who is not known has expired or is gone, and is told so.
+    fn shown_by(&self, refusal: Refusal, agent_id: &AgentId) -> Option<Revision> {
+        let changed = self.changed(agent_id).filter(|_| refusal == Refusal::UnknownAgent)?;
+        self.unsaved.waiting(changed)
+    }
+
     /// Whatever is told of this agent rests upon its last promised change, also when another call had made it.
-    fn waiting(&self, agent_id: &AgentId) -> Option<Ticket> {
+    fn waiting(&self, agent_id: &AgentId) -> Option<Revision> {
         self.agents.get(agent_id).and_then(|agent| self.unsaved.waiting(agent.promised))
     }
 
@@ -312,7 +326,7 @@ impl Registry {
             wiring_since: self.revision,
             unsaved: None,
             document_unsaved: true,
-            promised: Ticket::default(),
+            promised: Revision::default(),
             entry: None,
         }
     }

@@ -9,7 +9,7 @@ use crate::document::{AgentId, Document};
 use crate::events::{Cause, Event, History, Kind};
 use crate::figures::Figures;
 use crate::policy::Policies;
-use crate::saving::{Ticket, Unsaved};
+use crate::saving::Unsaved;
 use crate::snapshots::Snapshots;
 use crate::spread::Spread;
 use crate::time::{Instant, Moment, Revision};
@@ -93,8 +93,7 @@ impl Registry {
         agent.changed = revision;
         agent.entry = None;
         let after = agent.status();
-        let (slot, ticket) = self.unsaved.mark(agent_id, agent.key, agent.unsaved);
-        agent.unsaved = Some(slot);
+        agent.unsaved = Some(self.unsaved.mark(agent_id, agent.key, agent.unsaved, revision));
 
         self.index.replace(
             agent_id,
@@ -115,7 +114,7 @@ impl Registry {
                 .saturating_sub(usize::from(before == Some(status)));
         }
         self.arm(agent_id);
-        Some(Change { revision, epoch, before, after, ticket })
+        Some(Change { revision, epoch, before, after })
     }
 
     /// Writes down what a change was.
@@ -164,7 +163,6 @@ pub(crate) struct Change {
     pub(crate) epoch: u64,
     pub(crate) before: Option<Status>,
     pub(crate) after: Option<Status>,
-    pub(crate) ticket: Ticket,
 }
 
 /// What is left of a document when its agent is gone: the type, whose Q says how long it is remembered.

@@ -17,11 +17,6 @@ use crate::spread::Spread;
 use crate::time::{Moment, Revision, WallTime};
 use crate::wiring::Index;
 
-/// The number of a change in the order in which changes were made. The store has a change when it has reported a
-/// ticket that is not lower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Ticket(pub u64);
-
 /// An agent as the store keeps it. Leases are not kept: each gets a full one after a restart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedAgent {
@@ -77,7 +72,7 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// The revision at the time.
     pub revision: Revision,
-    taken: Vec<(Ticket, AgentId, u64)>,
+    taken: Vec<(Slot, AgentId)>,
 }
 
 impl Registry {
@@ -95,7 +90,7 @@ impl Registry {
             counts: [0; Status::ALL.len()],
             index: Index::default(),
             snapshots: Snapshots::default(),
-            unsaved: Unsaved::default(),
+            unsaved: Unsaved { queue: BTreeMap::new(), saved: saved.revision },
             changes: Changes::new(saved.revision, &saved.events),
             events: History::new(saved.next_event.max(1), saved.events),
             forgettable: VecDeque::new(),
@@ -118,40 +113,56 @@ impl Registry {
         self.unsaved.queue.len()
     }
 
-    /// Takes the oldest unsaved changes, of `most` agents and events. There must be one batch under way at a time, and
-    /// it must be handed to [`Self::batch_committed`] or [`Self::batch_failed`].
+    /// The last change of this agent, if it is remembered at all: whoever tells of the agent, or that it is gone, shows
+    /// this change.
+    pub fn changed(&self, agent_id: &AgentId) -> Option<Revision> {
+        self.agents.get(agent_id).map(|agent| agent.changed)
+    }
+
+    /// The store has every change up to this one.
+    pub fn saved_through(&self) -> Revision {
+        self.unsaved.saved
+    }
+
+    /// Takes the oldest unsaved changes, of `most` agents, and the events that tell of them: when that is everything, the
+    /// store never has a change without its event, nor an event without its change. There must be one batch under way
+    /// at a time, and it must be handed to [`Self::batch_committed`] or [`Self::batch_failed`].
     pub fn take_batch(&mut self, most: usize) -> Batch {
         let mut batch = Batch {
             saves: Vec::new(),
             forgets: Vec::new(),
-            events: self.events.first(most),
+            events: Vec::new(),
             revision: self.revision,
             taken: Vec::new(),
         };
         while batch.taken.len() < most {
-            let Some((ticket, (agent_id, key))) = self.unsaved.queue.pop_first() else { break };
+            let Some((slot, agent_id)) = self.unsaved.queue.pop_first() else { break };
             match self.agents.get_mut(&agent_id) {
-                Some(agent) if agent.key == key => {
+                Some(agent) if agent.key == slot.key => {
                     agent.unsaved = None;
                     batch.saves.push(saved(&agent_id, agent));
                     agent.document_unsaved = false;
                 }
-                _ => batch.forgets.push(key),
+                _ => batch.forgets.push(slot.key),
             }
-            batch.taken.push((ticket, agent_id, key));
+            batch.taken.push((slot, agent_id));
         }
+        let rest = self.unsaved.queue.first_key_value().map(|(slot, _)| slot.since);
+        let is_told_now = |event: &&Event| rest.is_none_or(|rest| event.revision < rest);
+        batch.events = self.events.unsaved().take_while(is_told_now).cloned().collect();
         batch
     }
 
-    /// The store has the batch. Gives the ticket up to which it now has everything.
-    pub fn batch_committed(&mut self, batch: &Batch) -> Ticket {
+    /// The store has the batch. Gives the revision up to which it now has everything.
+    pub fn batch_committed(&mut self, batch: &Batch) -> Revision {
         if let Some(event) = batch.events.last() {
             self.events.saved_through(event.number);
         }
-        self.unsaved.saved = match self.unsaved.queue.first_key_value() {
-            Some((Ticket(first), _)) => Ticket(first - 1),
-            None => self.unsaved.last,
-        };
+        let agent = self.unsaved.queue.first_key_value().map(|(slot, _)| slot.since);
+        let event = self.events.unsaved().next().map(|event| event.revision);
+        let first_unsaved = agent.into_iter().chain(event).min();
+        let through = first_unsaved.map_or(self.revision, |first| Revision(first.0.saturating_sub(1)));
+        self.unsaved.saved = self.unsaved.saved.max(through);
         self.unsaved.saved
     }
 
@@ -163,12 +174,12 @@ impl Registry {
                 agent.document_unsaved |= save.document_changed;
             }
         }
-        for (ticket, agent_id, key) in &batch.taken {
-            let agent = self.agents.get_mut(agent_id).filter(|agent| agent.key == *key);
-            if let Some(later) = agent.and_then(|agent| agent.unsaved.replace(*ticket)) {
+        for (slot, agent_id) in &batch.taken {
+            let agent = self.agents.get_mut(agent_id).filter(|agent| agent.key == slot.key);
+            if let Some(later) = agent.and_then(|agent| agent.unsaved.replace(*slot)) {
                 self.unsaved.queue.remove(&later);
             }
-            self.unsaved.queue.insert(*ticket, (agent_id.clone(), *key));
+            self.unsaved.queue.insert(*slot, agent_id.clone());
         }
     }
 
@@ -196,7 +207,7 @@ impl Registry {
             wiring_since: saved.wiring_since,
             unsaved: None,
             document_unsaved: false,
-            promised: Ticket::default(),
+            promised: Revision::default(),
             entry: None,
         };
         if let Some(status) = agent.status() {
@@ -233,27 +244,41 @@ fn saved(agent_id: &AgentId, agent: &Agent) -> SavedAgent {
     }
 }
 
-/// Who has unsaved changes: one entry per agent, under the ticket of the oldest of them.
-#[derive(Debug, Default)]
+/// The place of an agent among the unsaved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot {
+    /// The oldest of its changes that the store does not have. (One that is only forgotten has none; it stands beside
+    /// the last change of all.)
+    since: Revision,
+    key: u64,
+}
+
+/// Who has unsaved changes: one entry per agent, under the oldest of them.
+#[derive(Debug)]
 pub(crate) struct Unsaved {
-    queue: BTreeMap<Ticket, (AgentId, u64)>,
-    last: Ticket,
-    saved: Ticket,
+    queue: BTreeMap<Slot, AgentId>,
+    /// The store has every change up to this one, and the events that tell of them.
+    saved: Revision,
 }
 
 impl Unsaved {
-    /// Notes a change of an agent whose entry is `held`, if it has one. Gives the entry's ticket and the change's.
-    pub(crate) fn mark(&mut self, agent_id: &AgentId, key: u64, held: Option<Ticket>) -> (Ticket, Ticket) {
-        self.last = Ticket(self.last.0 + 1);
-        let slot = held.unwrap_or(self.last);
+    /// Notes a change of an agent whose place is `held`, if it has one. Gives its place.
+    pub(crate) fn mark(
+        &mut self,
+        agent_id: &AgentId,
+        key: u64,
+        held: Option<Slot>,
+        revision: Revision,
+    ) -> Slot {
+        let slot = held.unwrap_or(Slot { since: revision, key });
         if held.is_none() {
-            self.queue.insert(slot, (agent_id.clone(), key));
+            self.queue.insert(slot, agent_id.clone());
         }
-        (slot, self.last)
+        slot
     }
 
-    /// The ticket, unless the store has it.
-    pub(crate) fn waiting(&self, ticket: Ticket) -> Option<Ticket> {
-        (ticket > self.saved).then_some(ticket)
+    /// The change, unless the store has it.
+    pub(crate) fn waiting(&self, change: Revision) -> Option<Revision> {
+        (change > self.saved).then_some(change)
     }
 }

@@ -108,7 +108,7 @@ impl Registry {
                 continue;
             }
             if let Some(agent) = self.agents.remove(&agent_id) {
-                self.unsaved.mark(&agent_id, agent.key, agent.unsaved);
+                self.unsaved.mark(&agent_id, agent.key, agent.unsaved, self.revision);
             }
         }
     }

@@ -9,8 +9,10 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use registry_core::Registry;
 use registry_core::document::AgentId;
 use registry_core::listing::{AgentFilter, LabelTest, View};
+use registry_core::time::Moment;
 
 use super::problem::Problem;
 use super::query::{self, Parameters};
@@ -82,7 +84,7 @@ async fn read(
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
     let agent_id = id(agent_id)?;
-    let found = shared.with_core(|core, moment| core.read(moment, &agent_id));
+    let found = look(&shared, &agent_id, |core, moment| core.read(moment, &agent_id)).await;
     let (entry, tag) = found.ok_or_else(not_there)?;
     if conditional::is_known(&headers, &tag) {
         return Ok(conditional::not_modified(&tag));
@@ -97,7 +99,7 @@ pub(crate) async fn health(
 ) -> Result<Response, Problem> {
     query::none(&uri)?;
     let agent_id = id(agent_id)?;
-    let found = shared.with_core(|core, moment| core.health(moment, &agent_id));
+    let found = look(&shared, &agent_id, |core, moment| core.health(moment, &agent_id)).await;
     found.map(|health| json(&health)).ok_or_else(not_there)
 }
 
@@ -111,8 +113,21 @@ async fn deregister(
     let agent_id = id(agent_id)?;
     caller.may_act_for(&agent_id).map_err(|refused| auth::denied(&shared, &refused))?;
     let decision = shared.with_core(|core, moment| core.deregister(moment, &agent_id));
-    shared.saved(decision.ticket).await?;
+    shared.settled(&decision).await?;
     if decision.outcome { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(not_there()) }
+}
+
+/// What there is of an agent, or that there is nothing, when the store has its last change.
+async fn look<T>(
+    shared: &Shared,
+    agent_id: &AgentId,
+    call: impl FnOnce(&mut Registry, Moment) -> Option<T>,
+) -> Option<T> {
+    let (found, changed) = shared.with_core(|core, moment| (call(core, moment), core.changed(agent_id)));
+    if let Some(changed) = changed {
+        shared.shown(changed).await;
+    }
+    found
 }
 
 /// What cannot be an id is not there.

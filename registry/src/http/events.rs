@@ -56,6 +56,9 @@ async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, P
     let filter = EventFilter { after: after.unwrap_or(0), agent_id, kind };
     let _turn = shared.lanes.turn("/events").await?;
     let page = shared.with_core(|core, moment| core.events(moment, &filter, limit));
+    if let Some(last) = page.events.last() {
+        shared.shown(last.revision).await;
+    }
     let events = page.events.iter().map(shown).collect();
     Ok(json(&Answer { events, oldest: page.oldest }))
 }

@@ -51,7 +51,7 @@ pub(crate) async fn accept(shared: &Shared, caller: &Caller, body: &[u8]) -> Res
     })?;
     caller.may_act_for(&heartbeat.agent_id).map_err(|refused| auth::denied(shared, &refused))?;
     let decision = shared.with_core(|core, moment| core.heartbeat(moment, heartbeat));
-    shared.saved(decision.ticket).await.inspect_err(|_| count(shared, "store_unavailable"))?;
+    shared.settled(&decision).await.inspect_err(|_| count(shared, "store_unavailable"))?;
     match decision.outcome {
         Ok(answer) => {
             count(shared, answer.result.as_str());
@@ -80,7 +80,7 @@ async fn probe(
     let agent_id = agent_id.ok_or(Refusal::UnknownAgent)?;
     caller.may_act_for(&agent_id).map_err(|refused| auth::denied(&shared, &refused))?;
     let decision = shared.with_core(|core, moment| core.probe(moment, &agent_id, known_wiring));
-    shared.saved(decision.ticket).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
+    shared.settled(&decision).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
     let wiring_changed = decision.outcome.inspect_err(|refusal| count(&shared, refusal_name(*refusal)))?;
     count(&shared, Outcome::Renewed.as_str());
     Ok(if wiring_changed { StatusCode::ACCEPTED } else { StatusCode::OK }.into_response())

@@ -83,9 +83,9 @@ pub(super) fn limit(parameters: &mut Parameters) -> Option<usize> {
     })
 }
 
-/// Answers with a page or a delta, or with 304 when the asker has the page; waits as asked before it tells nothing new.
-/// `member` names the entries. What the asker has already, and what changed little, is told without a turn among those
-/// who ask for lists.
+/// Answers with a page or a delta, or with 304 when the asker has the page; waits as asked before it tells nothing new,
+/// and for the store before it tells what is new. `member` names the entries. What the asker has already, and what
+/// changed little, is told without a turn among those who ask for lists.
 pub(super) async fn answer(
     shared: &Shared,
     headers: &HeaderMap,
@@ -103,9 +103,10 @@ pub(super) async fn answer(
                 if wait.change_after(revision).await? {
                     continue;
                 }
+                shared.shown(revision).await;
                 return Ok(encoding::varied(conditional::not_modified(&tag)));
             }
-            let _turn = shared.lanes.turn(route).await?;
+            let turn = shared.lanes.turn(route).await?;
             serialise(shared, view, asked).await;
             let found = shared.with_core(|core, moment| find_page(core, moment, view, asked))?;
             let (tag, page) = match found {
@@ -115,7 +116,12 @@ pub(super) async fn answer(
                     (tag, shared.with_core(|core, moment| core.list_found(moment, found, asked)))
                 }
             };
-            return page_answer(shared, request, &tag, page, (route, member)).await;
+            let revision = page.revision;
+            let answer = page_answer(shared, request, &tag, page, (route, member)).await?;
+            // The answer is made: whoever waits for the store takes no turn from others.
+            drop(turn);
+            shared.shown(revision).await;
+            return Ok(answer);
         },
         Part::Since { store_id, since } => {
             let mut seen = None;
@@ -127,14 +133,17 @@ pub(super) async fn answer(
                 let turn = if is_much { Some(shared.lanes.turn(route).await?) } else { None };
                 let delta = shared
                     .with_core(|core, moment| find_delta(core, moment, view, store_id, *since, seen))?;
-                if !delta.is_empty() {
-                    return delta_answer(shared, request, view, (store_id, *since), delta).await;
+                let revision = delta.revision;
+                if delta.is_empty() {
+                    drop(turn);
+                    if wait.change_after(revision).await? {
+                        seen = Some(revision);
+                        continue;
+                    }
                 }
-                drop(turn);
-                if !wait.change_after(delta.revision).await? {
-                    return delta_answer(shared, request, view, (store_id, *since), delta).await;
-                }
-                seen = Some(delta.revision);
+                let answer = delta_answer(shared, request, view, (store_id, *since), delta).await?;
+                shared.shown(revision).await;
+                return Ok(answer);
             }
         }
     }

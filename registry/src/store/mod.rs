@@ -1,104 +1,81 @@
-//! The SQLite file: opening, loading, and the one writer.
+//! What keeps the registry's changes: the interface, and what fills it. Core and handlers know neither.
 //!
-//! - `open`: refuses what is not ours or is damaged, before anything is written to it
-//! - `backup`: a copy while it runs, which becomes a history of its own
-//! - `load`: reads everything, once
-//! - `save`: one transaction per batch
+//! - `sqlite`: one file: opening, loading, saving, and the backup of it
 //! - `writer`: the task that takes batches from the core and tells when the store has them
 
-pub mod backup;
-mod load;
-mod open;
-mod save;
+mod sqlite;
 pub(crate) mod writer;
 
-use std::fs::File;
-use std::path::PathBuf;
+#[cfg(test)]
+mod seam_tests;
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use registry_core::saving::Saved;
+use registry_core::saving::{Batch, Saved};
 use registry_core::time::Revision;
-use sqlx::SqliteConnection;
 
-/// Why the database refused something.
-pub(crate) use sqlx::Error as StoreError;
+pub use sqlite::{OpenError, backup};
 
-/// An open store. There is one connection, since there is one writer and nobody reads after the start.
-#[derive(Debug)]
-pub(crate) struct Store {
-    connection: SqliteConnection,
-    /// No revision above it may be shown. It is raised ahead of need, so that after a crash the numbering goes on
-    /// above everything that anybody has seen, saved or not.
-    ceiling: Revision,
-    /// Held for as long as the store is open: two registries on one file would overwrite each other.
-    _lock: File,
+/// What a store is asked for, under way.
+pub(crate) type Pending<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
+
+/// An open store. It has one user, the writer: nobody reads after the start.
+///
+/// Opening gives everything in it ([`Opened`]) and promises a block of revisions to this run alone: until the block is
+/// raised, none above it may be shown, so that after a crash the numbering goes on above all that anybody has seen,
+/// saved or not. [`Saved::revision`] is the first of the block, and [`Saved::next_event`] above every event of before.
+pub(crate) trait Store: Debug + Send {
+    /// Writes a batch, whole or not at all, and raises the block of revisions ahead of [`Batch::revision`] where it
+    /// runs short. When it says yes, the batch survives the loss of power. When it fails, a later state of the same
+    /// agents comes again with the same events.
+    fn commit<'a>(&'a mut self, batch: &'a Batch) -> Pending<'a>;
+
+    /// Ends its use. The revisions above `shown` are given back; with `None` nobody can tell what has been shown, and
+    /// the whole block counts as used.
+    fn close(self: Box<Self>, shown: Option<Revision>) -> Pending<'static>;
 }
 
 /// What is known at the start.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) store: Store,
+    pub(crate) store: Box<dyn Store>,
+    /// Names the history of revisions.
     pub(crate) store_id: Arc<str>,
     pub(crate) saved: Saved,
 }
 
-/// Why a store cannot be opened. The file was left as it was.
+/// Opens the store that the settings name, or makes it where there is none, and reads everything in it.
+pub(crate) async fn open(database: &Path) -> Result<Opened, OpenError> {
+    sqlite::open(database).await
+}
+
+/// Why a store refused something.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Something else is in the file.
-    #[error("{} is not a registry's database ({found}); it was left untouched. Name another file with --database", .path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        found: String,
-    },
-    /// It was written by a later version.
-    #[error("{} was written by a later version (schema {found}, this one knows {known}); it was left untouched", .path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its schema version.
-        found: i64,
-        /// The latest that is known here.
-        known: i64,
-    },
-    /// It is torn.
-    #[error("{} is damaged ({detail}); it was left untouched. Restore it from a backup, or name another file with --database", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        detail: String,
-    },
-    /// Another registry has it.
-    #[error("{} is in use by another registry", .path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file system refused.
-    #[error("{} cannot be opened: {source}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// SQLite refused.
-    #[error("{} cannot be opened: {source}", .path.display())]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: sqlx::Error,
-    },
-    /// The schema could not be brought up to date.
-    #[error("the schema of {} cannot be brought up to date: {source}", .path.display())]
-    Migrate {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: sqlx::migrate::MigrateError,
-    },
+#[error("{source}")]
+pub struct StoreError {
+    kind: Failing,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// What is to be expected of the next try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failing {
+    /// It may succeed: the store is held by somebody, full, or out of reach.
+    ForNow,
+    /// It fails too, until somebody mends the store: it is damaged, or not what it must be.
+    UntilMended,
+}
+
+impl StoreError {
+    pub(crate) fn new(kind: Failing, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, source: source.into() }
+    }
+
+    pub(crate) fn kind(&self) -> Failing {
+        self.kind
+    }
 }

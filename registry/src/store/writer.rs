@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Store;
+use super::{Failing, Store, StoreError};
 use crate::clock::Stopwatch;
 use crate::shared::Shared;
 
-/// The most agents and events of one transaction.
+/// The most agents of one transaction.
 const BATCH: usize = 5_000;
 /// The first pause after a failed transaction; it doubles up to the longest.
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
@@ -23,7 +23,10 @@ pub(crate) struct Unsaved {
 }
 
 /// Runs until the server stops and everything is saved, or cannot be. Gives the store back, to be closed.
-pub(crate) async fn run(shared: Arc<Shared>, mut store: Store) -> (Store, Result<(), Unsaved>) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    mut store: Box<dyn Store>,
+) -> (Box<dyn Store>, Result<(), Unsaved>) {
     let mut stopping = shared.stopping.subscribe();
     let mut backoff = SHORTEST_BACKOFF;
     let mut tries_left = LAST_TRIES;
@@ -43,22 +46,33 @@ pub(crate) async fn run(shared: Arc<Shared>, mut store: Store) -> (Store, Result
         if is_stopping && tries_left == 0 {
             return (store, Err(Unsaved { agents }));
         }
-        match save_next(&shared, &mut store).await {
+        match save_next(&shared, store.as_mut()).await {
             Ok(()) => backoff = SHORTEST_BACKOFF,
             Err(error) => {
-                tracing::error!(%error, agents, "the store refused a transaction; it will be tried again");
-                tries_left -= u32::from(is_stopping);
-                tokio::time::sleep(backoff).await;
+                match error.kind() {
+                    Failing::ForNow => {
+                        tracing::error!(%error, agents, "the store refused a transaction; it will be tried again");
+                        tries_left -= u32::from(is_stopping);
+                    }
+                    Failing::UntilMended => {
+                        tracing::error!(%error, agents, "the store must be mended; until then it is tried again");
+                        backoff = LONGEST_BACKOFF;
+                        tries_left = if is_stopping { 0 } else { tries_left };
+                    }
+                }
+                if tries_left > 0 {
+                    tokio::time::sleep(backoff).await;
+                }
                 backoff = (backoff * 2).min(LONGEST_BACKOFF);
             }
         }
     }
 }
 
-async fn save_next(shared: &Shared, store: &mut Store) -> Result<(), sqlx::Error> {
+async fn save_next(shared: &Shared, store: &mut dyn Store) -> Result<(), StoreError> {
     let batch = shared.with_core(|core, _| core.take_batch(BATCH));
     let stopwatch = Stopwatch::start();
-    let outcome = store.save(&batch).await;
+    let outcome = store.commit(&batch).await;
     shared.metrics.commit_seconds.observe(stopwatch.seconds());
     match outcome {
         Ok(()) => {

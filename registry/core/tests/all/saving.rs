@@ -46,6 +46,46 @@ fn registrations_and_updates_wait_for_the_store_and_renewals_do_not() {
 }
 
 #[test]
+fn what_an_answer_tells_of_others_or_of_a_timer_is_named_until_the_store_has_it() {
+    let mut world = World::new();
+    let needs = with(full("asker"), json!({ "dependencies": [{ "capability": "c" }] }));
+    world.beat(&needs).unwrap();
+    world.save();
+    let offers = world.beat(&with(full("b"), json!({ "capabilities": [{ "name": "c" }] }))).unwrap();
+    let wired = world.decide(&lean("asker"));
+    assert_eq!((wired.ticket, wired.shows), (None, Some(offers.revision)), "it is told of b");
+    let knows = with(lean("asker"), json!({ "wiring_revision": offers.revision }));
+    let unwired = world.decide(&knows);
+    assert_eq!((unwired.ticket, unwired.shows), (None, None), "only a number of what is not saved");
+    world.save();
+    assert_eq!(world.decide(&lean("asker")).shows, None);
+
+    world.wait_us(200 * MS);
+    let refused = world.decide(&lean("b"));
+    assert!(refused.outcome.is_err() && refused.ticket.is_none());
+    assert_eq!(refused.shows, world.core.changed(&crate::support::id("b")), "410 tells that it expired");
+    let probed = world.core.probe(world.moment(), &crate::support::id("b"), None);
+    assert_eq!(probed.shows, refused.shows);
+    world.save();
+    assert_eq!(world.decide(&lean("b")).shows, None);
+}
+
+#[test]
+fn a_change_counts_as_saved_with_its_events_only_and_goes_into_the_store_together_with_them() {
+    let mut world = World::new();
+    let labelled = |number: u64| with(full("a"), json!({ "labels": { "n": number.to_string() } }));
+    world.beat(&labelled(0)).unwrap();
+    let first = world.core.take_batch(10);
+    let last = (1..=20).map(|number| world.beat(&labelled(number)).unwrap().revision).last().unwrap();
+    assert!(world.core.batch_committed(&first) < last);
+    let second = world.core.take_batch(1);
+    assert_eq!((second.saves.len(), second.events.len()), (1, 20), "one agent, all that happened to it");
+    assert_eq!(world.core.batch_committed(&second), last);
+    assert_eq!(world.core.saved_through(), last);
+    assert!(!world.core.has_unsaved());
+}
+
+#[test]
 fn renewals_write_nothing() {
     let mut world = World::new();
     world.beat(&full("a")).unwrap();

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use registry_core::time::Revision;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 
-use super::{OpenError, Opened, Store, backup, load, save};
+use super::super::Opened;
+use super::{OpenError, SqliteStore, backup, load};
 
 /// "WFLR": marks a file as ours (SQLite's `application_id`).
 const APPLICATION_ID: i64 = 0x5746_4c52;
@@ -19,42 +19,32 @@ const SCHEMA_VERSION: i64 = 1;
 /// How long a statement waits while somebody else holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl Store {
-    /// Opens the file, or makes it where there is none, and reads everything in it.
-    pub(crate) async fn open(path: &Path) -> Result<Opened, OpenError> {
-        let lock = lock(path)?;
-        let is_new = !has_content(path)?;
-        if !is_new {
-            inspect(path).await?;
-        }
-        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let options = options(path).create_if_missing(is_new);
-        let mut connection = options.connect().await.map_err(sqlite)?;
-        // The mark goes into the main file before the write-ahead log exists, so that it can be read without the log.
-        if is_new {
-            run(&mut connection, &format!("PRAGMA application_id = {APPLICATION_ID}"))
-                .await
-                .map_err(sqlite)?;
-        }
-        for pragma in ["journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000"] {
-            run(&mut connection, &format!("PRAGMA {pragma}")).await.map_err(sqlite)?;
-        }
-        sqlx::migrate!()
-            .run_direct(None, &mut connection, false)
-            .await
-            .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
-        backup::begin_history(&mut connection).await.map_err(sqlite)?;
-        let (store_id, saved) = load::everything(&mut connection, path).await?;
-        let mut store = Self { connection, ceiling: saved.revision, _lock: lock };
-        store.raise_ceiling(saved.revision).await.map_err(sqlite)?;
-        Ok(Opened { store, store_id, saved })
+/// Opens the file, or makes it where there is none, and reads everything in it.
+pub(in crate::store) async fn open(path: &Path) -> Result<Opened, OpenError> {
+    let lock = lock(path)?;
+    let is_new = !has_content(path)?;
+    if !is_new {
+        inspect(path).await?;
     }
-
-    /// Closes the file. The revisions that were reserved and not used are given back.
-    pub(crate) async fn close(mut self, revision: Revision) -> Result<(), sqlx::Error> {
-        save::set_ceiling(&mut self.connection, revision).await?;
-        self.connection.close().await
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let options = options(path).create_if_missing(is_new);
+    let mut connection = options.connect().await.map_err(sqlite)?;
+    // The mark goes into the main file before the write-ahead log exists, so that it can be read without the log.
+    if is_new {
+        run(&mut connection, &format!("PRAGMA application_id = {APPLICATION_ID}")).await.map_err(sqlite)?;
     }
+    for pragma in ["journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000"] {
+        run(&mut connection, &format!("PRAGMA {pragma}")).await.map_err(sqlite)?;
+    }
+    sqlx::migrate!()
+        .run_direct(None, &mut connection, false)
+        .await
+        .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
+    backup::begin_history(&mut connection).await.map_err(sqlite)?;
+    let (store_id, saved) = load::everything(&mut connection, path).await?;
+    let mut store = SqliteStore { connection, ceiling: saved.revision, _lock: lock };
+    store.raise_ceiling(saved.revision).await.map_err(sqlite)?;
+    Ok(Opened { store: Box::new(store), store_id, saved })
 }
 
 pub(super) fn options(path: &Path) -> SqliteConnectOptions {

@@ -9,7 +9,7 @@ use registry_core::time::Revision;
 use serde_json::{Value, json};
 use sqlx::{Executor, SqliteConnection};
 
-use super::Store;
+use super::SqliteStore;
 
 /// How many revisions are reserved ahead. Half of them may be used while the store fails, and they are still far too
 /// few to reach the 2^53 that JSON readers can count to.
@@ -35,9 +35,9 @@ const TRIM_EVENTS: &str = "DELETE FROM events WHERE number <= ?1 \
     OR (number IN (SELECT number FROM events ORDER BY number LIMIT 1000) \
         AND at_ms < ?2 AND number < (SELECT max(number) FROM events))";
 
-impl Store {
+impl SqliteStore {
     /// Writes a batch, whole or not at all. When this returns, it survives the loss of power.
-    pub(crate) async fn save(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
+    pub(super) async fn save(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
         if batch.revision.0.saturating_add(RESERVED_REVISIONS / 2) > self.ceiling.0 {
             self.raise_ceiling(batch.revision).await?;
         }
