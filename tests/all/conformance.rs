@@ -38,6 +38,7 @@ fn the_reference_registry_passes_what_is_checked() {
         "VIEW-2",
         "VIEW-3",
         "VIEW-5",
+        "VIEW-7",
         "DURABLE-1",
         "DURABLE-2",
     ] {

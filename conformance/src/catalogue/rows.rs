@@ -211,9 +211,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Profile::Contract,
         "list(a) with delta(a to b) applied is list(b), for every filter; what leaves the filter is in removed; too old is 410, never a gap.",
     ),
-    unchecked(
+    checked(
         "VIEW-7",
         Profile::Contract,
+        Check::View7,
+        Need::Contract,
+        3,
         "The pages of one cursor chain are one revision: nothing twice, nothing missing, under churn.",
     ),
     unchecked(

@@ -9,3 +9,4 @@
 
 mod broken;
 mod histories;
+mod tampered;

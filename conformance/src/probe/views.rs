@@ -1,0 +1,5 @@
+//! The probes of the views.
+
+mod pages;
+
+pub(super) use pages::view_7;
