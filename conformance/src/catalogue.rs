@@ -73,8 +73,12 @@ pub enum Check {
     Race2,
     View2,
     View3,
+    View4,
     View5,
+    View6,
     View7,
+    View9,
+    View10,
     Durable1,
     Durable2,
 }
@@ -260,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn fifteen_requirements_are_checked() {
-        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 15);
+    fn nineteen_requirements_are_checked() {
+        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 19);
     }
 
     #[test]

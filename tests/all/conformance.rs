@@ -37,8 +37,12 @@ fn the_reference_registry_passes_what_is_checked() {
         "RACE-2",
         "VIEW-2",
         "VIEW-3",
+        "VIEW-4",
         "VIEW-5",
+        "VIEW-6",
         "VIEW-7",
+        "VIEW-9",
+        "VIEW-10",
         "DURABLE-1",
         "DURABLE-2",
     ] {

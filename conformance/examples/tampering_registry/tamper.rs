@@ -21,11 +21,39 @@ impl Tamper {
     pub(super) fn before(&self, _request: &mut WireRequest) {}
 
     /// Spoils the answer.
-    pub(super) async fn after(&self, request: &WireRequest, answer: &mut WholeAnswer, _wire: &Wire) {
+    pub(super) async fn after(&self, request: &WireRequest, answer: &mut WholeAnswer, wire: &Wire) {
         let list = request.path.starts_with("/agents?") && request.method == "GET";
         match self.fault.as_str() {
             "pages-lose-an-agent" if list && request.path.contains("cursor=") && self.every_second() => {
                 edit(answer, |body| drop_first(&mut body["agents"]));
+            }
+            // A tag that was once shown is answered 304 for ever.
+            "old-tags-get-304" if request.headers.iter().any(|(name, _)| *name == "if-none-match") => {
+                answer.status = 304;
+                answer.body.clear();
+            }
+            "deltas-keep-what-left" if request.path.contains("since=") => {
+                edit(answer, |body| drop_first(&mut body["removed"]));
+            }
+            // The list without the version where one exact version is asked for.
+            "filters-ignore-versions" if list && request.path.contains("version=%3D") => {
+                let kept: Vec<&str> =
+                    request.path.split('&').filter(|pair| !pair.starts_with("version=")).collect();
+                let path = kept.join("&");
+                if path != request.path
+                    && let Ok(other) = wire.send_whole(&WireRequest { path, ..request.clone() }).await
+                {
+                    *answer = other;
+                }
+            }
+            "wiring-in-another-order" if request.path == "/heartbeat" => {
+                edit(answer, |body| {
+                    for told in body["wiring"].as_array_mut().into_iter().flatten() {
+                        if let Some(providers) = told["providers"].as_array_mut() {
+                            providers.reverse();
+                        }
+                    }
+                });
             }
             _ => {}
         }

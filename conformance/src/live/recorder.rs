@@ -137,7 +137,7 @@ impl Recorder {
     }
 
     /// d: how late a planned call or a bare sleep woke at the worst.
-    pub(super) fn slack_us(&self) -> u64 {
+    pub(crate) fn slack_us(&self) -> u64 {
         let state = self.state();
         state.floor_us.as_ref().map_or(0, Histogram::max).max(state.worst_wake_us)
     }

@@ -12,10 +12,17 @@ use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
 use tokio::sync::watch;
 
 /// The requirements that probes decide.
-const PROBED: &[&str] = &["VIEW-7"];
+const PROBED: &[&str] = &["VIEW-4", "VIEW-6", "VIEW-7", "VIEW-9", "VIEW-10"];
 
 /// A fault, and exactly what fails by it.
-const FAULTS: &[(&str, &[&str])] = &[("none", &[]), ("pages-lose-an-agent", &["VIEW-7"])];
+const FAULTS: &[(&str, &[&str])] = &[
+    ("none", &[]),
+    ("old-tags-get-304", &["VIEW-4"]),
+    ("deltas-keep-what-left", &["VIEW-6"]),
+    ("pages-lose-an-agent", &["VIEW-7"]),
+    ("filters-ignore-versions", &["VIEW-9"]),
+    ("wiring-in-another-order", &["VIEW-10"]),
+];
 
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.
 const TRIES: u64 = 3;

@@ -1,7 +1,10 @@
 //! Judges what probes recorded: one pure function for each requirement, from its exchanges to what they prove.
 //!
 //! - `model`: answers read by the contract's text: entries, filters, SemVer.
-//! - `pages`: the views.
+//! - `filters`: VIEW-9 and VIEW-6.
+//! - `pages`: VIEW-7.
+//! - `tags`: VIEW-4.
+//! - `wiring`: VIEW-10.
 //!
 //! The exchanges of one case come in the order in which they were answered.
 
@@ -14,8 +17,11 @@ use super::late_allowance_us;
 use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::{Check, row};
 
+mod filters;
 mod model;
 mod pages;
+mod tags;
+mod wiring;
 
 /// The most lines that a conversation has.
 const LINES: usize = 40;
@@ -28,6 +34,13 @@ pub(crate) struct Known<'a> {
     pub(crate) policies: &'a BTreeMap<String, reports::history::Policy>,
     /// W + d.
     pub(crate) late_us: u64,
+}
+
+impl Known<'_> {
+    /// The policy of a type; one that has none has the default's.
+    pub(crate) fn policy(&self, agent_type: &str) -> Option<reports::history::Policy> {
+        self.policies.get(agent_type).or_else(|| self.policies.get("default")).copied()
+    }
 }
 
 /// One conversation.
@@ -76,7 +89,13 @@ impl Findings {
 type Judge = fn(&Talk<'_>, &Known<'_>, &mut Findings);
 
 /// A judge sees one conversation after the other.
-const JUDGES: &[(Check, Judge)] = &[(Check::View7, pages::view_7)];
+const JUDGES: &[(Check, Judge)] = &[
+    (Check::View4, tags::view_4),
+    (Check::View6, filters::view_6),
+    (Check::View7, pages::view_7),
+    (Check::View9, filters::view_9),
+    (Check::View10, wiring::view_10),
+];
 
 /// Judges all conversations.
 pub(super) fn check(evidence: &Evidence, tallies: &mut Tallies) {
