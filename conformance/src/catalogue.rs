@@ -77,8 +77,10 @@ pub enum Check {
     View5,
     View6,
     View7,
+    View8,
     View9,
     View10,
+    View11,
     Durable1,
     Durable2,
 }
@@ -264,8 +266,8 @@ mod tests {
     }
 
     #[test]
-    fn nineteen_requirements_are_checked() {
-        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 19);
+    fn twenty_one_requirements_are_checked() {
+        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 21);
     }
 
     #[test]

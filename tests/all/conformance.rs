@@ -41,8 +41,10 @@ fn the_reference_registry_passes_what_is_checked() {
         "VIEW-5",
         "VIEW-6",
         "VIEW-7",
+        "VIEW-8",
         "VIEW-9",
         "VIEW-10",
+        "VIEW-11",
         "DURABLE-1",
         "DURABLE-2",
     ] {

@@ -1,10 +1,14 @@
 //! What each fault spoils.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use agent_sim::client::{WholeAnswer, Wire};
 use agent_sim::dialect::WireRequest;
 use serde_json::Value;
+
+/// How much longer than its change a poll sleeps: more than any lag that the judge forgives.
+const ASLEEP: Duration = Duration::from_secs(2);
 
 /// A fault, and what it has to remember.
 pub(super) struct Tamper {
@@ -45,6 +49,16 @@ impl Tamper {
                 {
                     *answer = other;
                 }
+            }
+            "polls-sleep-on" if request.path.contains("wait_ms=") => {
+                tokio::time::sleep(ASLEEP).await;
+            }
+            "events-lose-a-transition" if request.path.starts_with("/events") => {
+                edit(answer, |body| {
+                    if let Some(events) = body["events"].as_array_mut() {
+                        events.retain(|event| event["kind"] != "degraded");
+                    }
+                });
             }
             "wiring-in-another-order" if request.path == "/heartbeat" => {
                 edit(answer, |body| {

@@ -225,9 +225,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         3,
         "The pages of one cursor chain are one revision: nothing twice, nothing missing, under churn.",
     ),
-    unchecked(
+    checked(
         "VIEW-8",
         Profile::Contract,
+        Check::View8,
+        Need::Contract,
+        6,
         "A long-poll returns within wait_ms + 1/16 + d, wakes within W + d of a change, misses none that fell between two calls, and no renewal wakes it.",
     ),
     checked(
@@ -246,9 +249,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Wiring: each dependency gets exactly the live providers that match, in the contract's order, never the asker, never an expired one.",
     ),
-    unchecked(
+    checked(
         "VIEW-11",
         Profile::Contract,
+        Check::View11,
+        Need::Contract,
+        20,
         "Events: in order, each transition once, equal to what the views showed.",
     ),
     unchecked(

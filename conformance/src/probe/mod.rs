@@ -52,8 +52,10 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe { check: Check::View4, company: Company::Others, run: |prober| Box::pin(views::view_4(prober)) },
     Probe { check: Check::View6, company: Company::Others, run: |prober| Box::pin(views::view_6(prober)) },
     Probe { check: Check::View7, company: Company::Others, run: |prober| Box::pin(views::view_7(prober)) },
+    Probe { check: Check::View8, company: Company::Alone, run: |prober| Box::pin(views::view_8(prober)) },
     Probe { check: Check::View9, company: Company::Others, run: |prober| Box::pin(views::view_9(prober)) },
     Probe { check: Check::View10, company: Company::Others, run: |prober| Box::pin(views::view_10(prober)) },
+    Probe { check: Check::View11, company: Company::Others, run: |prober| Box::pin(views::view_11(prober)) },
 ];
 
 /// How often something is asked again because the registry changed between two questions.

@@ -12,7 +12,7 @@ use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
 use tokio::sync::watch;
 
 /// The requirements that probes decide.
-const PROBED: &[&str] = &["VIEW-4", "VIEW-6", "VIEW-7", "VIEW-9", "VIEW-10"];
+const PROBED: &[&str] = &["VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11"];
 
 /// A fault, and exactly what fails by it.
 const FAULTS: &[(&str, &[&str])] = &[
@@ -22,6 +22,8 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("pages-lose-an-agent", &["VIEW-7"]),
     ("filters-ignore-versions", &["VIEW-9"]),
     ("wiring-in-another-order", &["VIEW-10"]),
+    ("polls-sleep-on", &["VIEW-8"]),
+    ("events-lose-a-transition", &["VIEW-11"]),
 ];
 
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.

@@ -5,6 +5,8 @@
 //! - `pages`: VIEW-7.
 //! - `tags`: VIEW-4.
 //! - `wiring`: VIEW-10.
+//! - `waiting`: VIEW-8.
+//! - `events`: VIEW-11.
 //!
 //! The exchanges of one case come in the order in which they were answered.
 
@@ -17,10 +19,12 @@ use super::late_allowance_us;
 use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::{Check, row};
 
+mod events;
 mod filters;
 mod model;
 mod pages;
 mod tags;
+mod waiting;
 mod wiring;
 
 /// The most lines that a conversation has.
@@ -54,8 +58,6 @@ pub(crate) struct Findings {
     /// What of it decided something.
     decided: u64,
     breaches: Vec<Breach>,
-    /// Why the samples cannot decide, if so.
-    undecided: Option<String>,
 }
 
 /// Something that an exchange proves wrong.
@@ -81,7 +83,14 @@ impl Findings {
         }
     }
 
-    pub(crate) fn breach(&mut self, exchange: &Exchange, by_us: u64, sentence: String) {
+    /// A sample that proves something too late, by so much.
+    pub(crate) fn late(&mut self, exchange: &Exchange, by_us: u64, sentence: String) {
+        self.samples += 1;
+        self.decided += 1;
+        self.breach(exchange, by_us, sentence);
+    }
+
+    fn breach(&mut self, exchange: &Exchange, by_us: u64, sentence: String) {
         self.breaches.push(Breach { exchange: exchange.clone(), by_us, sentence });
     }
 }
@@ -93,8 +102,10 @@ const JUDGES: &[(Check, Judge)] = &[
     (Check::View4, tags::view_4),
     (Check::View6, filters::view_6),
     (Check::View7, pages::view_7),
+    (Check::View8, waiting::view_8),
     (Check::View9, filters::view_9),
     (Check::View10, wiring::view_10),
+    (Check::View11, events::view_11),
 ];
 
 /// Judges all conversations.
@@ -114,7 +125,6 @@ fn settle(findings: Findings, evidence: &Evidence, tallies: &mut Tallies, check:
     let tally = tallies.of(check);
     tally.samples += findings.samples;
     tally.decided += findings.decided;
-    tally.hindrance = findings.undecided;
     for breach in findings.breaches {
         let span = Span { s: breach.exchange.sent_us, e: breach.exchange.done_us };
         let before = tally.worst.as_ref().map(|worst| worst.by_us);
