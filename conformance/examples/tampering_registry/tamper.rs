@@ -50,6 +50,15 @@ impl Tamper {
                     *answer = other;
                 }
             }
+            "health-counts-one-too-many" if request.path == "/health" => {
+                edit(answer, |body| {
+                    body["agents"]["healthy"] = (body["agents"]["healthy"].as_u64().unwrap_or(0) + 1).into()
+                });
+            }
+            // The events would be another story than these reads, so only the agents of VIEW-1 are shown so.
+            "reads-show-another-status" if request.path.starts_with("/agents/probe-view-1-") => {
+                edit(answer, |body| body["reason"] = "another".into());
+            }
             "polls-sleep-on" if request.path.contains("wait_ms=") => {
                 tokio::time::sleep(ASLEEP).await;
             }

@@ -49,6 +49,7 @@ pub(crate) struct Probe {
 
 /// All probes.
 pub(crate) const PROBES: &[Probe] = &[
+    Probe { check: Check::View1, company: Company::Alone, run: |prober| Box::pin(views::view_1(prober)) },
     Probe { check: Check::View4, company: Company::Others, run: |prober| Box::pin(views::view_4(prober)) },
     Probe { check: Check::View6, company: Company::Others, run: |prober| Box::pin(views::view_6(prober)) },
     Probe { check: Check::View7, company: Company::Others, run: |prober| Box::pin(views::view_7(prober)) },

@@ -12,11 +12,13 @@ use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
 use tokio::sync::watch;
 
 /// The requirements that probes decide.
-const PROBED: &[&str] = &["VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11"];
+const PROBED: &[&str] = &["VIEW-1", "VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11"];
 
 /// A fault, and exactly what fails by it.
 const FAULTS: &[(&str, &[&str])] = &[
     ("none", &[]),
+    ("health-counts-one-too-many", &["VIEW-1"]),
+    ("reads-show-another-status", &["VIEW-1"]),
     ("old-tags-get-304", &["VIEW-4"]),
     ("deltas-keep-what-left", &["VIEW-6"]),
     ("pages-lose-an-agent", &["VIEW-7"]),

@@ -7,6 +7,7 @@
 //! - `wiring`: VIEW-10.
 //! - `waiting`: VIEW-8.
 //! - `events`: VIEW-11.
+//! - `agreement`: VIEW-1.
 //!
 //! The exchanges of one case come in the order in which they were answered.
 
@@ -19,6 +20,7 @@ use super::late_allowance_us;
 use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::{Check, row};
 
+mod agreement;
 mod events;
 mod filters;
 mod model;
@@ -99,6 +101,7 @@ type Judge = fn(&Talk<'_>, &Known<'_>, &mut Findings);
 
 /// A judge sees one conversation after the other.
 const JUDGES: &[(Check, Judge)] = &[
+    (Check::View1, agreement::view_1),
     (Check::View4, tags::view_4),
     (Check::View6, filters::view_6),
     (Check::View7, pages::view_7),
