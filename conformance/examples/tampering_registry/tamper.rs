@@ -31,8 +31,11 @@ impl Tamper {
             "pages-lose-an-agent" if list && request.path.contains("cursor=") && self.every_second() => {
                 edit(answer, |body| drop_first(&mut body["agents"]));
             }
-            // A tag that was once shown is answered 304 for ever.
-            "old-tags-get-304" if request.headers.iter().any(|(name, _)| *name == "if-none-match") => {
+            // A tag that was once shown is answered 304 for ever, but for those who wait: that is another requirement.
+            "old-tags-get-304"
+                if !request.path.contains("wait_ms=")
+                    && request.headers.iter().any(|(name, _)| *name == "if-none-match") =>
+            {
                 answer.status = 304;
                 answer.body.clear();
             }
@@ -83,7 +86,7 @@ impl Tamper {
     }
 
     fn every_second(&self) -> bool {
-        self.count.fetch_add(1, Ordering::Relaxed) % 2 == 0
+        self.count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
     }
 }
 

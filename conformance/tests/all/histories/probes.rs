@@ -18,7 +18,7 @@ impl Talk {
         Self { story: Story::new(), id, next_us: 1_000_000 }
     }
 
-    fn exchange(mut self, step: &str, target: &str, sent: Option<Value>, status: u16, told: &Value) -> Self {
+    fn exchange(mut self, step: &str, target: &str, sent: Option<&Value>, status: u16, told: &Value) -> Self {
         let body = |value: &Value| {
             let text = if value.is_null() { String::new() } else { value.to_string() };
             Body { length: text.len() as u64, text, sha256: None }
@@ -32,7 +32,7 @@ impl Talk {
             method: if sent.is_some() { "POST" } else { "GET" }.to_owned(),
             target: target.to_owned(),
             request_headers: Vec::new(),
-            request_body: sent.as_ref().map(body),
+            request_body: sent.map(body),
             outcome: ExchangeOutcome::Answered(Answer { status, headers: Vec::new(), body: body(told) }),
             note: None,
         };
@@ -117,7 +117,7 @@ fn an_old_tag_gets_no_304_after_a_change() {
     let talk = |status: u16| {
         Talk::of("VIEW-4")
             .gets("first", "/agents", &list(1, &[]))
-            .exchange("change", "/heartbeat", Some(json!({})), 200, &json!({ "result": "updated" }))
+            .exchange("change", "/heartbeat", Some(&json!({})), 200, &json!({ "result": "updated" }))
             .exchange("again", "/agents", None, status, &Value::Null)
     };
     talk(200).holds_in(1);
@@ -129,7 +129,7 @@ fn an_old_tag_gets_no_304_behind_a_timer_but_may_until_w_and_d_are_over() {
     // D is 100 ms, W + d are 15 ms: `again` comes 100 ms behind `first`, which is 100 ms behind the heartbeat.
     let talk = |until_first: u64| {
         Talk::of("VIEW-4")
-            .exchange("heartbeat", "/heartbeat", Some(json!({ "agent_type": "default" })), 200, &json!({}))
+            .exchange("heartbeat", "/heartbeat", Some(&json!({ "agent_type": "default" })), 200, &json!({}))
             .taking(1_000 + until_first)
             .gets("first", "/agents", &list(1, &[]))
             .taking(10)
@@ -202,7 +202,7 @@ fn woken(changed: &[Value], took_us: u64) -> Talk {
         .exchange(
             "change",
             "/heartbeat",
-            Some(json!({ "agent_id": "a" })),
+            Some(&json!({ "agent_id": "a" })),
             200,
             &json!({ "result": "updated" }),
         )
@@ -277,7 +277,7 @@ fn wiring_is_who_matches_in_order() {
         let wiring = json!([{ "capability": "geo", "version": "^1", "tags": [], "total": total, "providers": providers }]);
         Talk::of("VIEW-10")
             .gets("all", "/agents", &list(5, &agents))
-            .exchange("ask", "/heartbeat", Some(asked), 200, &json!({ "wiring": wiring }))
+            .exchange("ask", "/heartbeat", Some(&asked), 200, &json!({ "wiring": wiring }))
             .gets("again", "/agents", &list(5, &agents))
     };
     talk(2, &[told(&agents[1]), told(&agents[0])]).holds_in(1);
@@ -296,7 +296,7 @@ fn events_tell_each_transition_once() {
     let talk = |events: &[Value]| {
         let registered = json!({ "result": "registered", "epoch": 1, "revision": 1 });
         Talk::of("VIEW-11")
-            .exchange("beat", "/heartbeat", Some(json!({ "agent_id": "a" })), 200, &registered)
+            .exchange("beat", "/heartbeat", Some(&json!({ "agent_id": "a" })), 200, &registered)
             .gets("read", "/agents/a", &entry("a", "degraded", 2, "1.0.0"))
             .exchange("leave", "/agents/a", None, 204, &Value::Null)
             .gets("events", "/events?agent_id=a", &json!({ "events": events }))
