@@ -33,6 +33,17 @@ pub struct Wire {
     timeout: Duration,
 }
 
+/// An HTTP answer with all that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeAnswer {
+    /// The status code.
+    pub status: u16,
+    /// All headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, as it was encoded.
+    pub body: Vec<u8>,
+}
+
 /// Why a plain request got no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SendError {
@@ -253,14 +264,46 @@ impl Wire {
     pub async fn send(&self, request: &WireRequest) -> Result<WireAnswer, SendError> {
         match tokio::time::timeout(self.timeout, self.exchange(request)).await {
             Ok(result) => result,
-            Err(_) => Err(SendError::TimedOut {
-                url: format!("{}{}", self.base_url, request.path),
-                timeout_ms: self.timeout.as_millis(),
-            }),
+            Err(_) => Err(self.timed_out(request)),
+        }
+    }
+
+    /// As [`Wire::send`], with all headers of the answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send_whole(&self, request: &WireRequest) -> Result<WholeAnswer, SendError> {
+        match tokio::time::timeout(self.timeout, self.whole(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.timed_out(request)),
+        }
+    }
+
+    fn timed_out(&self, request: &WireRequest) -> SendError {
+        SendError::TimedOut {
+            url: format!("{}{}", self.base_url, request.path),
+            timeout_ms: self.timeout.as_millis(),
         }
     }
 
     async fn exchange(&self, request: &WireRequest) -> Result<WireAnswer, SendError> {
+        let (response, url) = self.begin(request).await?;
+        let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let status = response.status().as_u16();
+        Ok(WireAnswer { status, etag, body: read_body(response, &url).await? })
+    }
+
+    async fn whole(&self, request: &WireRequest) -> Result<WholeAnswer, SendError> {
+        let (response, url) = self.begin(request).await?;
+        let text =
+            |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+        let headers = headers.collect();
+        let status = response.status().as_u16();
+        Ok(WholeAnswer { status, headers, body: read_body(response, &url).await? })
+    }
+
+    async fn begin(&self, request: &WireRequest) -> Result<(reqwest::Response, String), SendError> {
         let url = format!("{}{}", self.base_url, request.path);
         let failed = |cause: String| SendError::Failed { url: url.clone(), cause };
         let not_sent = |cause: String| SendError::NotSent { url: url.clone(), cause };
@@ -276,21 +319,24 @@ impl Wire {
         if !request.body.is_empty() {
             builder = builder.body(request.body.clone());
         }
-        let mut response = builder.send().await.map_err(|error| {
+        let response = builder.send().await.map_err(|error| {
             let surely_unsent = error.is_connect() || error.is_builder();
             if surely_unsent { not_sent(causes(&error)) } else { failed(causes(&error)) }
         })?;
-        let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| failed(causes(&error)))? {
-            if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(failed(format!("the answer is longer than {MAX_BODY_BYTES} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(WireAnswer { status, etag, body })
+        Ok((response, url))
     }
+}
+
+async fn read_body(mut response: reqwest::Response, url: &str) -> Result<Vec<u8>, SendError> {
+    let failed = |cause: String| SendError::Failed { url: url.to_owned(), cause };
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(causes(&error)))? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(failed(format!("the answer is longer than {MAX_BODY_BYTES} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// Adds a further page to what the pages before it showed.

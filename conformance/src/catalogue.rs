@@ -71,9 +71,17 @@ pub enum Check {
     Time6,
     Time7,
     Race2,
+    View1,
     View2,
     View3,
+    View4,
     View5,
+    View6,
+    View7,
+    View8,
+    View9,
+    View10,
+    View11,
     Durable1,
     Durable2,
 }
@@ -95,6 +103,8 @@ pub enum Need {
     Durable,
     /// A full lease after a restart.
     LeaseAfterRestart,
+    /// The whole contract, word for word.
+    Contract,
 }
 
 impl Need {
@@ -110,6 +120,7 @@ impl Need {
                 "its lists carry neither an entity tag nor a revision",
             ),
             Self::Durable => (abilities.durable, "its registrations do not survive SIGKILL"),
+            Self::Contract => (abilities.contract, "it does not speak the contract's own words"),
             Self::LeaseAfterRestart => {
                 (abilities.lease_after_restart, "it promises no full lease after a restart")
             }
@@ -256,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn fourteen_requirements_are_checked() {
-        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 14);
+    fn twenty_two_requirements_are_checked() {
+        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 22);
     }
 
     #[test]

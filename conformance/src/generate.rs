@@ -18,6 +18,7 @@ pub(crate) enum Purpose {
     Policies = 1,
     Stories = 2,
     Kills = 3,
+    Probes = 4,
 }
 
 /// Draws one value from a strategy.

@@ -4,7 +4,7 @@
 //! - `pace`: how many agents and how often, by what the registry can do and how slow its policies are.
 //! - `actor`: one agent living its story.
 //! - `readers`: the lists beside the agents.
-//! - `stages`: quiet, story, provocation, kills, wave.
+//! - `stages`: quiet, story, probes, provocation, kills, wave.
 //! - `cost`: what the registry and the harness used.
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ mod actor;
 mod cost;
 mod pace;
 mod readers;
-mod recorder;
+pub(crate) mod recorder;
 mod stages;
 
 /// How long a call waits for its answer.

@@ -4,6 +4,7 @@
 //! clock since the run began. A judge needs nothing but this file.
 
 mod abilities;
+mod exchange;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use abilities::Abilities;
+pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
 
 /// The version of the format that this crate writes.
@@ -28,6 +30,8 @@ pub enum Line {
     Run(RunHeader),
     /// One call of an agent or of the harness.
     Call(CallRecord),
+    /// One request of a probe and its answer, as they went over the wire.
+    Exchange(Box<Exchange>),
     /// Something reached an address that an agent had declared.
     Touch(Touch),
     /// The registry process was started, killed, stopped or continued.

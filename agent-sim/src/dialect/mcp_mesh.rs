@@ -38,6 +38,7 @@ impl Dialect for McpMesh {
             epochs: false,
             durable: true,
             lease_after_restart: false,
+            contract: false,
         }
     }
 

@@ -172,9 +172,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Profile::Durable,
         "A torn or foreign database file is refused at start with a clear message, and left untouched.",
     ),
-    unchecked(
+    checked(
         "VIEW-1",
         Profile::Contract,
+        Check::View1,
+        Need::Contract,
+        10,
         "At one revision, list, single read, capability view, delta, gauges and MCP tools tell the same of every agent.",
     ),
     checked(
@@ -193,9 +196,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "304 only if an unconditional answer would have been the same body.",
     ),
-    unchecked(
+    checked(
         "VIEW-4",
         Profile::Contract,
+        Check::View4,
+        Need::Contract,
+        6,
         "After any visible change, a timer's included, the old ETag gets no 304.",
     ),
     checked(
@@ -206,34 +212,52 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Renewals, any number, change neither ETag nor revision.",
     ),
-    unchecked(
+    checked(
         "VIEW-6",
         Profile::Contract,
+        Check::View6,
+        Need::Contract,
+        12,
         "list(a) with delta(a to b) applied is list(b), for every filter; what leaves the filter is in removed; too old is 410, never a gap.",
     ),
-    unchecked(
+    checked(
         "VIEW-7",
         Profile::Contract,
+        Check::View7,
+        Need::Contract,
+        3,
         "The pages of one cursor chain are one revision: nothing twice, nothing missing, under churn.",
     ),
-    unchecked(
+    checked(
         "VIEW-8",
         Profile::Contract,
+        Check::View8,
+        Need::Contract,
+        6,
         "A long-poll returns within wait_ms + 1/16 + d, wakes within W + d of a change, misses none that fell between two calls, and no renewal wakes it.",
     ),
-    unchecked(
+    checked(
         "VIEW-9",
         Profile::Contract,
+        Check::View9,
+        Need::Contract,
+        20,
         "Filters: list(f) is the filtered list(all) at the same revision; SemVer as SemVer 2.0 says, pre-releases included; labels as written.",
     ),
-    unchecked(
+    checked(
         "VIEW-10",
         Profile::Contract,
+        Check::View10,
+        Need::Contract,
+        20,
         "Wiring: each dependency gets exactly the live providers that match, in the contract's order, never the asker, never an expired one.",
     ),
-    unchecked(
+    checked(
         "VIEW-11",
         Profile::Contract,
+        Check::View11,
+        Need::Contract,
+        20,
         "Events: in order, each transition once, equal to what the views showed.",
     ),
     unchecked(

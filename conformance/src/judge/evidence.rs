@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use reports::history::{
-    AgentSeen, CallRecord, FORMAT, Filter, Line, Operation, Outcome, ProcessChange, Reported, RunEnd,
-    RunHeader, Status, Touch,
+    AgentSeen, CallRecord, Exchange, FORMAT, Filter, Line, Operation, Outcome, ProcessChange, Reported,
+    RunEnd, RunHeader, Status, Touch,
 };
 
 use super::JudgeError;
@@ -123,6 +123,8 @@ pub(crate) struct Evidence {
     pub(crate) pauses: Vec<Span>,
     pub(crate) touches: Vec<Touch>,
     pub(crate) provocations: Vec<Provocation>,
+    /// What probes recorded.
+    pub(crate) exchanges: Vec<Exchange>,
     /// Somebody was listed whom nobody in this history registered: others use the registry too.
     pub(crate) strangers: bool,
 }
@@ -170,6 +172,7 @@ impl Gathering {
             pauses: Vec::new(),
             touches: Vec::new(),
             provocations: Vec::new(),
+            exchanges: Vec::new(),
             strangers: false,
         };
         Self {
@@ -195,6 +198,10 @@ impl Gathering {
                 return Err(JudgeError::Backwards { s_us: call.s_us, e_us: call.e_us });
             }
             Line::Call(call) => self.take_call(call),
+            Line::Exchange(exchange) if exchange.done_us < exchange.sent_us => {
+                return Err(JudgeError::Backwards { s_us: exchange.sent_us, e_us: exchange.done_us });
+            }
+            Line::Exchange(exchange) => self.evidence.exchanges.push(*exchange),
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! - `lease`: what an agent's calls allow a view to show.
 //! - `sighting`: what each view said of an agent, absences included.
 //! - `passive`, `time`, `race`, `view`, `quiet`, `durable`: the checks.
+//! - `probe`: what probes recorded, exchange by exchange.
 //! - `tally`: what they found, and the verdicts.
 //! - `explain`: the timeline of the worst case.
 //!
@@ -28,6 +29,7 @@ mod explain;
 mod file;
 mod lease;
 mod passive;
+mod probe;
 mod quiet;
 mod race;
 mod sighting;
@@ -186,6 +188,7 @@ pub fn judge(
     quiet::check(&evidence, tallies.of(Check::View5));
     quiet::settle(&mut tallies);
     durable::check_presence(&evidence, &mut tallies);
+    probe::check(&evidence, &mut tallies);
     let requirements: Vec<RequirementReport> = ask
         .selection
         .rows()

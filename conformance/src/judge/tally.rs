@@ -36,6 +36,8 @@ pub(crate) struct Tally {
     pub(crate) hindrance: Option<String>,
     /// What else the report is to say of a pass.
     pub(crate) remark: Option<String>,
+    /// The exchanges around the worst case of a probe, line by line.
+    pub(crate) conversation: Vec<String>,
     /// The greatest figure that a remark was made of.
     best: u64,
 }
@@ -156,7 +158,11 @@ pub(crate) fn report(
         decided: tally.decided,
         samples: tally.samples,
         detail,
-        timeline: tally.worst.as_ref().filter(|_| failed).map(timeline).unwrap_or_default(),
+        timeline: match &tally.worst {
+            Some(_) if failed && !tally.conversation.is_empty() => tally.conversation.clone(),
+            Some(case) if failed => timeline(case),
+            _ => Vec::new(),
+        },
         rerun: ask.rerun_of(row.id, evidence.header.seed),
     }
 }

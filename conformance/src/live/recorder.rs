@@ -23,9 +23,9 @@ const LONGEST_US: u64 = 3_600_000_000;
 
 /// Everything that goes to the registry goes through here.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     client: Client,
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     slots: Semaphore,
     state: Mutex<State>,
     stop: watch::Receiver<bool>,
@@ -102,7 +102,7 @@ impl Recorder {
     }
 
     /// Sleeps unless the run is to end; whether it slept.
-    pub(super) async fn sleep_until(&self, us: u64) -> bool {
+    pub(crate) async fn sleep_until(&self, us: u64) -> bool {
         let mut stop = self.stop.clone();
         tokio::select! {
             () = self.clock.sleep_until_us(us) => !self.stopped(),
@@ -111,12 +111,12 @@ impl Recorder {
         }
     }
 
-    pub(super) fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
 
     /// Adds a line. What cannot be written is counted: such a history proves nothing.
-    pub(super) fn write(&self, line: &Line) {
+    pub(crate) fn write(&self, line: &Line) {
         let text = serde_json::to_vec(line);
         let mut state = self.state();
         let written = text.map_err(std::io::Error::other).and_then(|mut text| {
@@ -137,7 +137,7 @@ impl Recorder {
     }
 
     /// d: how late a planned call or a bare sleep woke at the worst.
-    pub(super) fn slack_us(&self) -> u64 {
+    pub(crate) fn slack_us(&self) -> u64 {
         let state = self.state();
         state.floor_us.as_ref().map_or(0, Histogram::max).max(state.worst_wake_us)
     }

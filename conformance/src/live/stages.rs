@@ -1,4 +1,4 @@
-//! The stages of a run, in order: quiet, story, kills, wave, provocation. Each is run if a selected requirement needs
+//! The stages of a run, in order: quiet, story, probes, kills, wave, provocation. Each is run if a selected requirement needs
 //! it.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::catalogue::{Check, Selection};
 use crate::generate::{self, Act};
 
 mod kills;
+mod probes;
 mod provoke;
 mod wave;
 
@@ -115,6 +116,9 @@ impl Stages {
         }
         if story && self.goes_on() {
             self.story().await;
+        }
+        if self.wants_probes() && self.goes_on() {
+            self.probes().await;
         }
         if kills && self.goes_on() {
             self.kills().await?;

@@ -11,3 +11,4 @@ mod broken;
 mod histories;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;
+mod tampered;

@@ -23,6 +23,9 @@ pub struct Abilities {
     pub durable: bool,
     /// After a restart every live agent gets a full new lease.
     pub lease_after_restart: bool,
+    /// It keeps the whole contract, word for word, so that probes can speak to it over its wire.
+    #[serde(default)]
+    pub contract: bool,
 }
 
 impl Abilities {
@@ -37,5 +40,6 @@ impl Abilities {
         epochs: true,
         durable: true,
         lease_after_restart: true,
+        contract: true,
     };
 }

@@ -1,0 +1,104 @@
+//! What each fault spoils.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use agent_sim::client::{WholeAnswer, Wire};
+use agent_sim::dialect::WireRequest;
+use serde_json::Value;
+
+/// How much longer than its change a poll sleeps: more than any lag that the judge forgives.
+const ASLEEP: Duration = Duration::from_secs(2);
+
+/// A fault, and what it has to remember.
+pub(super) struct Tamper {
+    fault: String,
+    count: AtomicU64,
+}
+
+impl Tamper {
+    pub(super) fn new(fault: &str) -> Self {
+        Self { fault: fault.to_owned(), count: AtomicU64::new(0) }
+    }
+
+    /// Spoils the request.
+    pub(super) fn before(&self, _request: &mut WireRequest) {}
+
+    /// Spoils the answer.
+    pub(super) async fn after(&self, request: &WireRequest, answer: &mut WholeAnswer, wire: &Wire) {
+        let list = request.path.starts_with("/agents?") && request.method == "GET";
+        match self.fault.as_str() {
+            "pages-lose-an-agent" if list && request.path.contains("cursor=") && self.every_second() => {
+                edit(answer, |body| drop_first(&mut body["agents"]));
+            }
+            // A tag that was once shown is answered 304 for ever, but for those who wait: that is another requirement.
+            "old-tags-get-304"
+                if !request.path.contains("wait_ms=")
+                    && request.headers.iter().any(|(name, _)| *name == "if-none-match") =>
+            {
+                answer.status = 304;
+                answer.body.clear();
+            }
+            "deltas-keep-what-left" if request.path.contains("since=") => {
+                edit(answer, |body| drop_first(&mut body["removed"]));
+            }
+            // The list without the version where one exact version is asked for.
+            "filters-ignore-versions" if list && request.path.contains("version=%3D") => {
+                let kept: Vec<&str> =
+                    request.path.split('&').filter(|pair| !pair.starts_with("version=")).collect();
+                let path = kept.join("&");
+                if path != request.path
+                    && let Ok(other) = wire.send_whole(&WireRequest { path, ..request.clone() }).await
+                {
+                    *answer = other;
+                }
+            }
+            "health-counts-one-too-many" if request.path == "/health" => {
+                edit(answer, |body| {
+                    body["agents"]["healthy"] = (body["agents"]["healthy"].as_u64().unwrap_or(0) + 1).into()
+                });
+            }
+            // The events would be another story than these reads, so only the agents of VIEW-1 are shown so.
+            "reads-show-another-status" if request.path.starts_with("/agents/probe-view-1-") => {
+                edit(answer, |body| body["reason"] = "another".into());
+            }
+            "polls-sleep-on" if request.path.contains("wait_ms=") => {
+                tokio::time::sleep(ASLEEP).await;
+            }
+            "events-lose-a-transition" if request.path.starts_with("/events") => {
+                edit(answer, |body| {
+                    if let Some(events) = body["events"].as_array_mut() {
+                        events.retain(|event| event["kind"] != "degraded");
+                    }
+                });
+            }
+            "wiring-in-another-order" if request.path == "/heartbeat" => {
+                edit(answer, |body| {
+                    for told in body["wiring"].as_array_mut().into_iter().flatten() {
+                        if let Some(providers) = told["providers"].as_array_mut() {
+                            providers.reverse();
+                        }
+                    }
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn every_second(&self) -> bool {
+        self.count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
+    }
+}
+
+/// Changes a JSON body.
+fn edit(answer: &mut WholeAnswer, change: impl FnOnce(&mut Value)) {
+    let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return };
+    change(&mut body);
+    answer.body = body.to_string().into_bytes();
+}
+
+fn drop_first(list: &mut Value) {
+    if let Some(entries) = list.as_array_mut().filter(|entries| !entries.is_empty()) {
+        entries.remove(0);
+    }
+}

@@ -1,0 +1,151 @@
+//! The probes against the reference registry, and against one that a proxy spoils for each requirement.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use conformance::catalogue::Selection;
+use conformance::generate;
+use conformance::live::{Outcome, RunOptions, run};
+use reports::result::RequirementVerdict;
+use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
+use tokio::sync::watch;
+
+/// The requirements that probes decide.
+const PROBED: &[&str] = &["VIEW-1", "VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11"];
+
+/// A fault, and exactly what fails by it.
+const FAULTS: &[(&str, &[&str])] = &[
+    ("none", &[]),
+    ("health-counts-one-too-many", &["VIEW-1"]),
+    ("reads-show-another-status", &["VIEW-1"]),
+    ("old-tags-get-304", &["VIEW-4"]),
+    ("deltas-keep-what-left", &["VIEW-6"]),
+    ("pages-lose-an-agent", &["VIEW-7"]),
+    ("filters-ignore-versions", &["VIEW-9"]),
+    ("wiring-in-another-order", &["VIEW-10"]),
+    ("polls-sleep-on", &["VIEW-8"]),
+    ("events-lose-a-transition", &["VIEW-11"]),
+];
+
+/// A machine that is too slow to decide gets so many tries; then it judges nothing.
+const TRIES: u64 = 3;
+
+/// The longest policy: a probe's calm agents show no timer within a third of it.
+const CALM: Duration = Duration::from_secs(60);
+
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.parent().unwrap().parent().unwrap().join("examples").join("tampering_registry")
+}
+
+fn target(fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
+    let mut command = vec![program().display().to_string()];
+    for argument in ["--listen", "127.0.0.1:{port}", "--data", "{dir}/registry.db", "--fault", fault] {
+        command.push(argument.to_owned());
+    }
+    for (name, policy) in policies {
+        let timeouts = [
+            Some(policy.heartbeat_interval),
+            policy.degraded_after,
+            Some(policy.expires_after),
+            policy.evict_after,
+        ];
+        let ms: Vec<String> =
+            timeouts.into_iter().flatten().map(|timeout| format!("{}ms", timeout.as_millis())).collect();
+        command.extend(["--policy".to_owned(), format!("{name}={}", ms.join(","))]);
+    }
+    Target {
+        kind: TargetKind::Command(TargetCommand {
+            command,
+            environment: BTreeMap::new(),
+            ready_path: "/readyz".to_owned(),
+            ready_timeout: Duration::from_secs(60),
+        }),
+        dialect: "wallflower".to_owned(),
+        policies: policies.clone(),
+        transition_bound: Duration::from_millis(50),
+    }
+}
+
+async fn run_on(fault: &str, seed: u64, history: PathBuf) -> Outcome {
+    let (_, interrupt) = watch::channel(false);
+    let (progress, _) = watch::channel(String::new());
+    let only: Vec<String> = PROBED.iter().map(|id| (*id).to_owned()).collect();
+    let options = RunOptions {
+        target: target(fault, &generate::policies(seed, seed, CALM)),
+        reference_program: PathBuf::new(),
+        selection: Selection::parse(None, &only).unwrap(),
+        seed,
+        history,
+        rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
+        agents: Some(12),
+        wave_agents: Some(0),
+        interrupt,
+        progress,
+    };
+    run(options).await.unwrap()
+}
+
+fn told(outcome: &Outcome) -> String {
+    let mut lines = vec![format!("failed: {:?}, invalid: {:?}", outcome.failed, outcome.invalid)];
+    for row in &outcome.judgement.requirements {
+        lines.push(format!("{} {:?} {}/{}: {}", row.id, row.verdict, row.decided, row.samples, row.detail));
+        lines.extend(row.timeline.iter().map(|line| format!("        {line}")));
+    }
+    lines.join("\n")
+}
+
+/// `Ok(true)`: as the table says. `Ok(false)`: something could not be decided. `Err`: a wrong pass or a wrong failure.
+fn compare(fault: &str, must: &[&str], outcome: &Outcome) -> Result<bool, String> {
+    let rows = &outcome.judgement.requirements;
+    let with = |verdict: RequirementVerdict| -> BTreeSet<&str> {
+        rows.iter().filter(|row| row.verdict == verdict).map(|row| row.id.as_str()).collect()
+    };
+    let failed = with(RequirementVerdict::Fail);
+    if let Some(wrong) = failed.iter().find(|id| !must.contains(*id)) {
+        return Err(format!("{fault}: {wrong} fails, though the fault does not break it"));
+    }
+    if let Some(wrong) = with(RequirementVerdict::Pass).into_iter().find(|id| must.contains(id)) {
+        return Err(format!("{fault}: {wrong} passes, though the fault breaks it"));
+    }
+    if !outcome.failed.is_empty() {
+        return Err(format!("{fault}: the registry failed"));
+    }
+    Ok(outcome.invalid.is_empty() && with(RequirementVerdict::Undecided).is_empty())
+}
+
+async fn check(fault: &'static str, must: &'static [&'static str], folder: &Path) -> Result<(), String> {
+    let mut last = String::new();
+    for seed in 1..=TRIES {
+        let outcome = run_on(fault, seed, folder.join(format!("{fault}-{seed}.jsonl"))).await;
+        last = told(&outcome);
+        match compare(fault, must, &outcome) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => return Err(format!("{error} (seed {seed})\n{last}")),
+        }
+    }
+    eprintln!("{fault}: not judged, the machine was too slow to decide in {TRIES} runs\n{last}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_tampered_registry_fails_on_what_its_fault_breaks_and_the_reference_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let chosen = std::env::var("FAULT").ok();
+    let chosen = |name: &str| chosen.as_deref().is_none_or(|chosen| chosen == name);
+    let faults: Vec<_> = FAULTS.iter().filter(|(name, _)| chosen(name)).collect();
+    let mut wrong = Vec::new();
+    for some in faults.chunks(3) {
+        let mut running = tokio::task::JoinSet::new();
+        for (fault, must) in some {
+            let folder = folder.path().to_owned();
+            running.spawn(async move { check(fault, must, &folder).await });
+        }
+        for result in running.join_all().await {
+            wrong.extend(result.err());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
