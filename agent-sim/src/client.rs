@@ -250,7 +250,10 @@ impl Wire {
             let surely_unsent = error.is_connect() || error.is_builder();
             if surely_unsent { not_sent(causes(&error)) } else { failed(causes(&error)) }
         })?;
-        let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let (etag, retry_after) = (header("etag"), header("retry-after"));
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(causes(&error)))? {
@@ -259,7 +262,7 @@ impl Wire {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(WireAnswer { status, etag, body })
+        Ok(WireAnswer { status, etag, retry_after, body })
     }
 }
 

@@ -70,12 +70,18 @@ pub enum Check {
     Time5,
     Time6,
     Time7,
+    Time8,
+    Time9,
     Race2,
     View2,
     View3,
     View5,
     Durable1,
     Durable2,
+    Durable3,
+    Durable4,
+    Durable5,
+    Durable6,
 }
 
 /// What a registry must be able to do for a requirement to apply to it.
@@ -256,8 +262,8 @@ mod tests {
     }
 
     #[test]
-    fn fourteen_requirements_are_checked() {
-        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 14);
+    fn twenty_requirements_are_checked() {
+        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 20);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! clock since the run began. A judge needs nothing but this file.
 
 mod abilities;
+mod hardship;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use abilities::Abilities;
+pub use hardship::{Hardship, LeftOut, SpoiltStore};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
 
 /// The version of the format that this crate writes.
@@ -32,6 +34,10 @@ pub enum Line {
     Touch(Touch),
     /// The registry process was started, killed, stopped or continued.
     Process(ProcessEvent),
+    /// The harness made something hard for the registry, or easy again.
+    Hardship(Hardship),
+    /// A requirement that cannot be decided here, and why.
+    LeftOut(LeftOut),
     /// How well the harness kept its own plan. The last line; without it the history is cut off.
     End(RunEnd),
 }
@@ -91,6 +97,8 @@ pub enum Operation {
     Read,
     /// The view by capability.
     Capabilities,
+    /// The events of one agent.
+    Events,
     /// A route called only to see whether it makes the registry call somebody.
     Provoke,
 }
@@ -106,6 +114,7 @@ impl Operation {
             Self::List => "list",
             Self::Read => "read",
             Self::Capabilities => "capabilities",
+            Self::Events => "events",
             Self::Provoke => "provoke",
         }
     }
@@ -289,6 +298,12 @@ pub struct Seen {
     /// The agents of a view (`Shown`). A single read that finds nobody has the outcome `Unknown` instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agents: Option<Vec<AgentSeen>>,
+    /// The numbers of the events shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<u64>>,
+    /// What `Retry-After` said (5xx).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<String>,
 }
 
 /// An agent as a view showed it.

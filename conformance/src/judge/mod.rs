@@ -3,6 +3,7 @@
 //! - `evidence`: one pass over the lines, sorted by agent and by filter.
 //! - `lease`: what an agent's calls allow a view to show.
 //! - `sighting`: what each view said of an agent, absences included.
+//! - `beside`: what was done to the registry, and numbers.
 //! - `passive`, `time`, `race`, `view`, `quiet`, `durable`: the checks.
 //! - `tally`: what they found, and the verdicts.
 //! - `explain`: the timeline of the worst case.
@@ -22,6 +23,7 @@ use lease::{Lease, States, Timeouts};
 use sighting::Sighting;
 use tally::Tallies;
 
+mod beside;
 mod durable;
 mod evidence;
 mod explain;
@@ -173,6 +175,10 @@ pub fn judge(
     for (id, record) in &evidence.agents {
         let Some(subject) = Subject::of(&evidence, id, record) else { continue };
         let sightings = sighting::sightings(&evidence, record, &subject.lease);
+        if time::stepped(&subject) {
+            time::judge_stepped(&subject, &sightings, &mut tallies);
+            continue;
+        }
         judge_agent(&subject, &sightings, &mut tallies);
         types.take(&subject, &sightings);
         wave.take(&subject, &sightings);
@@ -185,7 +191,8 @@ pub fn judge(
     view::check_tags(&evidence, tallies.of(Check::View3));
     quiet::check(&evidence, tallies.of(Check::View5));
     quiet::settle(&mut tallies);
-    durable::check_presence(&evidence, &mut tallies);
+    durable::check_whole(&evidence, &mut tallies);
+    time::check_hardships(&evidence, &mut tallies);
     let requirements: Vec<RequirementReport> = ask
         .selection
         .rows()
@@ -248,7 +255,8 @@ impl<'a> Subject<'a> {
     /// since what had waited in its sockets is served first.
     fn latest_renewal(&self, view: Span) -> Option<u64> {
         let renewal = self.lease.latest_renewal(view)?;
-        let resumed = self.evidence.pauses.iter().filter(|pause| pause.s < view.e).map(|pause| pause.e).max();
+        let before = self.evidence.pauses.iter().filter(|pause| pause.stopped.s < view.e);
+        let resumed = before.map(|pause| pause.continued.e).max();
         Some(resumed.map_or(renewal, |resumed| renewal.max(resumed)))
     }
 
@@ -294,6 +302,8 @@ fn judge_agent(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tall
         memory.remember(subject, sighting);
     }
     durable::settle(memory, tallies);
+    durable::check_agent(subject, sightings, tallies);
+    time::check_pause(subject, sightings, tallies.of(Check::Time9));
     time::check_order(subject, sightings, tallies.of(Check::Time5));
     time::check_steady(subject, sightings, tallies.of(Check::Time7));
 }

@@ -62,6 +62,18 @@ impl Tally {
         }
     }
 
+    fn add(&mut self, other: Self) {
+        let more = other.broken;
+        self.samples += other.samples;
+        self.decided += other.decided;
+        if let Some(case) = other.worst {
+            self.break_with(case);
+            self.broken += more - 1;
+        }
+        let nearest = [self.nearest_us, other.nearest_us].into_iter().flatten().min();
+        self.nearest_us = nearest;
+    }
+
     pub(crate) fn break_with(&mut self, case: Case) {
         self.broken += 1;
         if self.worst.as_ref().is_none_or(|worst| case.by_us > worst.by_us) {
@@ -105,6 +117,17 @@ impl Tallies {
         }
     }
 
+    /// What these tallies have of TIME-1 to TIME-5 counts for TIME-8 there, everything else for what it is.
+    pub(crate) fn hand_over_stepped(self, to: &mut Self) {
+        for (check, tally) in self.by_check {
+            let of_time = [Check::Time1, Check::Time2, Check::Time3, Check::Time4, Check::Time5];
+            to.of(if of_time.contains(&check) { Check::Time8 } else { check }).add(tally);
+        }
+        for (check, tally) in self.echoes {
+            to.echoes.entry(check).or_default().add(tally);
+        }
+    }
+
     pub(crate) fn of(&mut self, check: Check) -> &mut Tally {
         self.by_check.entry(check).or_default()
     }
@@ -128,8 +151,11 @@ pub(crate) fn report(
 ) -> RequirementReport {
     let lacking = row.need.lacking(&evidence.header.abilities);
     let whole = wholeness(evidence);
+    let left_out = evidence.beside.left_out(row.id).filter(|_| tally.worst.is_none());
     let (verdict, detail) = if let Some(lacking) = lacking {
         (RequirementVerdict::NotApplicable, format!("this kind of registry is not asked: {lacking}"))
+    } else if let Some(reason) = left_out {
+        (RequirementVerdict::NotApplicable, reason.to_owned())
     } else if let Some(reason) = whole {
         (RequirementVerdict::Undecided, reason)
     } else if let Some(case) = &tally.worst {
