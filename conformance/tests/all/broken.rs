@@ -98,6 +98,7 @@ fn options(
     RunOptions {
         target: target(fault, &generate::policies(seed, seed, WAVE_LEASE)),
         reference_program: PathBuf::new(),
+        store: Some("{dir}/changes.jsonl".to_owned()),
         selection: Selection::default(),
         seed,
         history,

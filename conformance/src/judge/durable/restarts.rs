@@ -92,7 +92,8 @@ pub(super) fn check_numbers(evidence: &Evidence, tally: &mut Tally) {
         let before = |span: Span| span.e <= restart.killed.s;
         let behind = |span: Span| span.s >= restart.started.s;
         let revisions = &evidence.beside.revisions;
-        let highest = revisions.iter().filter(|(span, _)| before(*span)).max_by_key(|(_, revision)| *revision);
+        let highest =
+            revisions.iter().filter(|(span, _)| before(*span)).max_by_key(|(_, revision)| *revision);
         let lowest = revisions.iter().filter(|(span, _)| behind(*span)).min_by_key(|(_, revision)| *revision);
         if let (Some(highest), Some(lowest)) = (highest, lowest) {
             pairs += 1;

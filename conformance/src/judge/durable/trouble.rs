@@ -16,7 +16,8 @@ use crate::catalogue::Check;
 pub(in crate::judge) fn check_agent(subject: &Subject<'_>, sightings: &[Sighting], tally: &mut Tally) {
     let beside = &subject.evidence.beside;
     let Some(first) = beside.troubles.first() else { return };
-    for call in beside.troubled.iter().filter(|call| call.agent == subject.id && call.span.s >= first.held.s) {
+    for call in beside.troubled.iter().filter(|call| call.agent == subject.id && call.span.s >= first.held.s)
+    {
         if surely_lives(subject, call.span) && call.outcome == Outcome::Unknown {
             let sentence = format!(
                 "A {} of {} was answered {} at {} ms, when the store was locked or had been, although the agent lived.",
@@ -40,7 +41,8 @@ fn check_kept(subject: &Subject<'_>, sightings: &[Sighting], trouble: &Trouble, 
     let behind = |seen: &&Sighting| {
         !matches!(seen.lane, Lane::Unchanged(_)) && seen.span.s >= restart.started.s && seen.shows_all
     };
-    for seen in sightings.iter().filter(|seen| behind(seen) || (seen.present && seen.span.s > restart.started.s))
+    for seen in
+        sightings.iter().filter(|seen| behind(seen) || (seen.present && seen.span.s > restart.started.s))
     {
         let Some(acknowledged) = subject.lease.acknowledged_registration(seen.span) else { continue };
         if acknowledged.e > trouble.freed.e || acknowledged.e + 60_000_000 < trouble.held.s {
@@ -102,7 +104,8 @@ pub(super) fn check_answers(evidence: &Evidence, tally: &mut Tally) {
         .iter()
         .any(|call| is_change(call) && call.span.s >= last.freed.e && call.outcome.renews());
     if !recovered {
-        let reason = "no registration was accepted after the lock had been given back: the run was too short to tell";
+        let reason =
+            "no registration was accepted after the lock had been given back: the run was too short to tell";
         tally.hindrance = Some(reason.to_owned());
     }
 }

@@ -54,6 +54,7 @@ fn first_call(subject: &Subject<'_>, sightings: &[Sighting], pause: &Pause) -> O
         lease.beats.iter().filter(|beat| beat.certain && !beat.restart && !beat.full).map(|beat| beat.span);
     let refused = sightings.iter().filter(|seen| seen.lane == Lane::Heartbeat).map(|seen| seen.span);
     let until = pause.continued.s.saturating_add(subject.timeouts.expires_us);
-    let first = accepted.chain(refused).filter(|span| span.e > pause.continued.s).min_by_key(|span| span.e)?;
+    let first =
+        accepted.chain(refused).filter(|span| span.e > pause.continued.s).min_by_key(|span| span.e)?;
     (first.e < until).then_some(first)
 }
