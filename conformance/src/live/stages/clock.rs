@@ -76,7 +76,7 @@ impl Stages {
         let from_us = self.recorder.clock.now_us() + 100_000;
         let act_until_us = from_us + acting_us;
         let end_us = act_until_us + last_ms * 1000 + self.target.transition_bound_ms * 1000 + 300_000;
-        let lists = readers::readers(self.pace.list_period_us, abilities.conditional_lists, &[]);
+        let lists = readers::readers(self.pace.list_period_us, false, &[]);
         let mut running = readers::start(&self.recorder, lists, from_us, end_us);
         for story in stories {
             let actor = self.actor("stepped", "default");
