@@ -148,7 +148,7 @@ impl World {
             epoch,
             revision: self.revision,
             renewed: now.checked_sub(silence).unwrap_or(now),
-            renewed_wall: SystemTime::now(),
+            renewed_wall: SystemTime::now() - silence,
             held_degraded: false,
             shown: "healthy".to_owned(),
             renewals: 0,
@@ -233,6 +233,7 @@ impl World {
         for agent in self.agents.values_mut().filter(|agent| agent.shown != "expired") {
             agent.held_degraded = agent.shown == "degraded" && agent.reported == "healthy";
             agent.renewed = now;
+            agent.renewed_wall = SystemTime::now();
         }
     }
 

@@ -174,7 +174,8 @@ pub fn judge(
     let mut wave = time::Wave::default();
     for (id, record) in &evidence.agents {
         let Some(subject) = Subject::of(&evidence, id, record) else { continue };
-        let sightings = sighting::sightings(&evidence, record, &subject.lease);
+        let mut sightings = sighting::sightings(&evidence, record, &subject.lease);
+        time::forget_older(&subject, &mut sightings);
         if time::stepped(&subject) {
             time::judge_stepped(&subject, &sightings, &mut tallies);
             continue;

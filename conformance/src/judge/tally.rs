@@ -120,8 +120,9 @@ impl Tallies {
     /// What these tallies have of silence and its deadlines counts for TIME-8 there. The rest is left out: what a wrong
     /// clock did to it would be held against another requirement.
     pub(crate) fn hand_over_stepped(self, to: &mut Self) {
-        use Check::{Race2, Time1, Time2, Time3, Time4, Time5, Time7, Time8};
-        let of_time = [Time1, Time2, Time3, Time4, Time5, Time7, Race2];
+        use Check::{Race2, Time1, Time2, Time3, Time4, Time5, Time7, Time8, View2};
+        // One that no view has shown yet counts as unseen, whatever the clock did to it.
+        let of_time = [Time1, Time2, Time3, Time4, Time5, Time7, Race2, View2];
         for (_, tally) in self.by_check.into_iter().filter(|(check, _)| of_time.contains(check)) {
             to.of(Time8).add(tally);
         }

@@ -19,7 +19,7 @@ mod types;
 mod wave;
 
 pub(super) use pause::check as check_pause;
-pub(super) use stepped::{check_hardships, judge_stepped, stepped};
+pub(super) use stepped::{check_hardships, forget_older, judge_stepped, stepped};
 pub(super) use types::ByType;
 pub(super) use wave::Wave;
 

@@ -17,6 +17,17 @@ pub(in crate::judge) fn stepped(subject: &Subject<'_>) -> bool {
     steps.any(|(step, _)| restarts.partition_point(|restart| restart.started.s <= step.s) == life)
 }
 
+/// What an agent of an earlier life shows from the stepped one on is left out: a wrong clock would be held against
+/// requirements of restarts.
+pub(in crate::judge) fn forget_older(subject: &Subject<'_>, sightings: &mut Vec<Sighting>) {
+    let restarts = &subject.evidence.restarts;
+    let Some((step, _)) = subject.evidence.beside.steps.first() else { return };
+    let Some(begun) = restarts.iter().rfind(|restart| restart.started.s <= step.s) else { return };
+    if subject.record.beats.iter().any(|beat| beat.span.s < begun.killed.s) {
+        sightings.retain(|seen| seen.span.e <= begun.killed.s);
+    }
+}
+
 /// Judges it apart, then adds it up.
 pub(in crate::judge) fn judge_stepped(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tallies) {
     let mut apart = Tallies::default();
