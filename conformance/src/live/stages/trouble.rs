@@ -187,8 +187,14 @@ async fn try_spoilt(
 ) -> std::io::Result<Vec<SpoiltStore>> {
     let whole = std::fs::read(store)?;
     let mut torn = whole.clone();
-    let third = torn.len() / 3;
-    torn[third..third * 2].fill(0xa5);
+    // All but the head, since any lesser part of a store may be free room, whose content is nobody's.
+    let head = (torn.len() / 2).min(4_096);
+    torn[head..].fill(0xa5);
+    let log = std::path::PathBuf::from(format!("{}-wal", store.display()));
+    if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+        // It did not end in order: what is torn here may stand in its log, so that nothing would be decided.
+        return Ok(Vec::new());
+    }
     let mut looks = Vec::new();
     for (kind, content) in [("torn", torn), ("foreign", b"A diary, and no store of a registry.\n".to_vec())] {
         std::fs::write(store, &content)?;
