@@ -32,6 +32,7 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
         let options = RunOptions {
             target,
             reference_program,
+            store: None,
             selection,
             seed: arguments.seed,
             history: folder.join(HISTORY),

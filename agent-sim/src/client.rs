@@ -288,9 +288,12 @@ impl Wire {
 
     async fn exchange(&self, request: &WireRequest) -> Result<WireAnswer, SendError> {
         let (response, url) = self.begin(request).await?;
-        let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let (etag, retry_after) = (header("etag"), header("retry-after"));
         let status = response.status().as_u16();
-        Ok(WireAnswer { status, etag, body: read_body(response, &url).await? })
+        Ok(WireAnswer { status, etag, retry_after, body: read_body(response, &url).await? })
     }
 
     async fn whole(&self, request: &WireRequest) -> Result<WholeAnswer, SendError> {

@@ -3,6 +3,7 @@
 //! - `launch`: what to start: the reference registry or a command of the user's, on a free port.
 //! - `life`: one run of the program, from start to end.
 //! - `output`: drains what the child prints and keeps the end of it.
+//! - `store_hold`: locks the registry's store, so that it cannot be written.
 //! - `usage`: what the child and the harness itself use.
 
 use std::path::Path;
@@ -18,11 +19,13 @@ use crate::clock::Clock;
 mod launch;
 mod life;
 mod output;
+mod store_hold;
 mod usage;
 
 use life::{KILL_TIME, Life, url_of};
 
 pub use launch::{LaunchError, LaunchSpec, Ready, command_launch, reference_launch};
+pub use store_hold::StoreHold;
 pub use usage::{CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage};
 
 /// How often a start is tried while the port turns out to be in use.
@@ -135,6 +138,22 @@ impl RegistryProcess {
             return ended.clone();
         }
         self.end(Signal::SIGKILL, KILL_TIME).await
+    }
+
+    /// SIGTERM, a while, then SIGKILL, and waits for the end; the folder stays, so that it can be started again.
+    pub async fn terminate(&mut self) -> ProcessEvent {
+        if let Some(ended) = &self.life.ended {
+            return ended.clone();
+        }
+        self.end(Signal::SIGTERM, STOP_TIME).await
+    }
+
+    /// Sets a variable of the environment for the starts to come; `None` takes it away.
+    pub fn set_variable(&mut self, name: &str, value: Option<String>) {
+        match value {
+            Some(value) => drop(self.spec.environment.insert(name.to_owned(), value)),
+            None => drop(self.spec.environment.remove(name)),
+        }
     }
 
     /// Starts it again after a kill: same folder, same port. One that still runs is killed first.

@@ -70,6 +70,8 @@ pub enum Check {
     Time5,
     Time6,
     Time7,
+    Time8,
+    Time9,
     Race2,
     View1,
     View2,
@@ -84,6 +86,10 @@ pub enum Check {
     View11,
     Durable1,
     Durable2,
+    Durable3,
+    Durable4,
+    Durable5,
+    Durable6,
 }
 
 /// What a registry must be able to do for a requirement to apply to it.
@@ -267,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn twenty_two_requirements_are_checked() {
-        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 22);
+    fn twenty_eight_requirements_are_checked() {
+        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 28);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! - `pace`: how many agents and how often, by what the registry can do and how slow its policies are.
 //! - `actor`: one agent living its story.
 //! - `readers`: the lists beside the agents.
-//! - `stages`: quiet, story, probes, provocation, kills, wave.
+//! - `stages`: quiet, story, probes, clock, pause, trouble, kills, restarts, wave, provocation.
 //! - `cost`: what the registry and the harness used.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use reports::result::{CallStats, GeneratorReport, TargetReport};
 use scenarios::model::{self, TargetKind};
 use tokio::sync::watch;
 
-use crate::catalogue::{Check, Profile, Selection, SelectionError};
+use crate::catalogue::{Check, Profile, Selection, SelectionError, row};
 use crate::generate;
 use crate::judge::{self, Ask, JudgeError, Judgement};
 use recorder::Recorder;
@@ -51,6 +51,9 @@ pub struct RunOptions {
     pub target: model::Target,
     /// This program, which serves the reference registry.
     pub reference_program: PathBuf,
+    /// The file in which a command's registry keeps its store, `{dir}` standing for its folder; the reference's is known.
+    /// Without it DURABLE-5 and DURABLE-6 do not apply.
+    pub store: Option<String>,
     /// Which requirements.
     pub selection: Selection,
     /// Where every schedule comes from.
@@ -67,6 +70,14 @@ pub struct RunOptions {
     pub interrupt: watch::Receiver<bool>,
     /// What is being done, in words.
     pub progress: watch::Sender<String>,
+}
+
+impl RunOptions {
+    fn store(&self) -> Option<String> {
+        let of_reference =
+            || (self.target.kind == TargetKind::Reference).then(|| "{dir}/registry.db".to_owned());
+        self.store.clone().or_else(of_reference)
+    }
 }
 
 /// What a run found.
@@ -117,6 +128,14 @@ pub enum RunError {
     /// It did not come back after a kill.
     #[error("the registry did not start again after a kill: {0}")]
     Restart(#[source] LaunchError),
+    /// Its store cannot be spoilt and put back.
+    #[error("cannot read or write the registry's store {path}: {source}")]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// No listeners for the agents' endpoints.
     #[error("cannot listen behind the agents' endpoints: {0}")]
     Tripwire(#[source] std::io::Error),
@@ -213,7 +232,7 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
 fn selection_for(options: &RunOptions) -> Result<Selection, RunError> {
     let mut selection = options.selection.clone();
     if let TargetKind::Url(url) = &options.target.kind {
-        let needs_kill = |check: &Check| matches!(check, Check::Durable1 | Check::Durable2);
+        let needs_kill = |check: &Check| row(*check).is_some_and(|row| row.profile == Profile::Durable);
         if selection.profile == Some(Profile::Durable) || selection.only.iter().any(needs_kill) {
             return Err(RunError::NotOurs { url: url.clone() });
         }

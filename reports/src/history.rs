@@ -5,6 +5,7 @@
 
 mod abilities;
 mod exchange;
+mod hardship;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use abilities::Abilities;
 pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
+pub use hardship::{Hardship, LeftOut, SpoiltStore};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
 
 /// The version of the format that this crate writes.
@@ -36,6 +38,10 @@ pub enum Line {
     Touch(Touch),
     /// The registry process was started, killed, stopped or continued.
     Process(ProcessEvent),
+    /// The harness made something hard for the registry, or easy again.
+    Hardship(Hardship),
+    /// A requirement that cannot be decided here, and why.
+    LeftOut(LeftOut),
     /// How well the harness kept its own plan. The last line; without it the history is cut off.
     End(RunEnd),
 }
@@ -95,6 +101,8 @@ pub enum Operation {
     Read,
     /// The view by capability.
     Capabilities,
+    /// The events of one agent.
+    Events,
     /// A route called only to see whether it makes the registry call somebody.
     Provoke,
 }
@@ -110,6 +118,7 @@ impl Operation {
             Self::List => "list",
             Self::Read => "read",
             Self::Capabilities => "capabilities",
+            Self::Events => "events",
             Self::Provoke => "provoke",
         }
     }
@@ -293,6 +302,12 @@ pub struct Seen {
     /// The agents of a view (`Shown`). A single read that finds nobody has the outcome `Unknown` instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agents: Option<Vec<AgentSeen>>,
+    /// The numbers of the events shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<u64>>,
+    /// What `Retry-After` said (5xx).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<String>,
 }
 
 /// An agent as a view showed it.

@@ -91,6 +91,11 @@ pub enum Call {
         /// Who.
         agent_id: String,
     },
+    /// The events of one agent.
+    Events {
+        /// Whose.
+        agent_id: String,
+    },
     /// A route that might make the registry call somebody.
     Provoke {
         /// What to send.
@@ -110,6 +115,7 @@ impl Call {
             Self::Leave { .. } => Operation::Leave,
             Self::List { .. } => Operation::List,
             Self::Read { .. } => Operation::Read,
+            Self::Events { .. } => Operation::Events,
             Self::Provoke { .. } => Operation::Provoke,
         }
     }
@@ -122,6 +128,7 @@ impl Call {
             | Self::Probe { agent_id, .. }
             | Self::Leave { agent_id }
             | Self::Read { agent_id }
+            | Self::Events { agent_id }
             | Self::Provoke { agent_id, .. } => Some(agent_id),
             Self::List { .. } => None,
         }
@@ -175,6 +182,8 @@ pub struct WireAnswer {
     pub status: u16,
     /// The entity tag, if any.
     pub etag: Option<String>,
+    /// What `Retry-After` says, if anything.
+    pub retry_after: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }

@@ -51,6 +51,9 @@ impl Dialect for Wallflower {
                 request
             }
             Call::Read { agent_id } => WireRequest::bare("GET", format!("/agents/{}", escaped(agent_id))),
+            Call::Events { agent_id } => {
+                WireRequest::bare("GET", format!("/events?agent_id={}", escaped(agent_id)))
+            }
             Call::Provoke { request, .. } => request.clone(),
         })
     }
@@ -58,7 +61,10 @@ impl Dialect for Wallflower {
     fn read(&self, call: &Call, answer: &WireAnswer) -> Reading {
         match (call, answer.status) {
             (Call::Provoke { .. }, _) => Reading::of(Outcome::Shown),
-            (_, 500..) => Reading::of(Outcome::Unavailable).noting(problem(answer)),
+            (_, 500..) => {
+                let seen = Seen { retry_after: answer.retry_after.clone(), ..Seen::default() };
+                Reading::of(Outcome::Unavailable).noting(problem(answer)).seeing(seen)
+            }
             (_, 400..) => refusal(call, answer),
             (Call::List { .. }, 304) => {
                 Reading::of(Outcome::Unchanged).seeing(Seen { etag: answer.etag.clone(), ..Seen::default() })
@@ -71,6 +77,7 @@ impl Dialect for Wallflower {
             (Call::Leave { .. }, 204) => Reading::of(Outcome::Left),
             (Call::List { filter, .. }, 200) => list(filter, answer),
             (Call::Read { .. }, 200) => single(answer),
+            (Call::Events { .. }, 200) => events(answer),
             (_, 200..=299) => {
                 Reading::of(Outcome::Failed).noting(format!("unexpected status {}", answer.status))
             }
@@ -259,6 +266,7 @@ fn list(filter: &Filter, answer: &WireAnswer) -> Reading {
             epoch: None,
             etag: answer.etag.clone(),
             agents: Some(body.agents.into_iter().map(AgentSeen::from).collect()),
+            ..Seen::default()
         };
         Reading { next_page: body.next_cursor.map(next), ..Reading::of(Outcome::Shown).seeing(seen) }
     })
@@ -272,6 +280,21 @@ fn single(answer: &WireAnswer) -> Reading {
             agents: Some(vec![AgentSeen::from(entry)]),
             ..Seen::default()
         })
+    })
+}
+
+fn events(answer: &WireAnswer) -> Reading {
+    #[derive(Deserialize)]
+    struct Event {
+        number: u64,
+    }
+    #[derive(Deserialize)]
+    struct Body {
+        events: Vec<Event>,
+    }
+    parsed(answer, |body: Body| {
+        let numbers = body.events.into_iter().map(|event| event.number).collect();
+        Reading::of(Outcome::Shown).seeing(Seen { events: Some(numbers), ..Seen::default() })
     })
 }
 

@@ -53,6 +53,8 @@ pub enum LaunchError {
         program: PathBuf,
         /// How it ended.
         status: String,
+        /// With what; `None` when a signal ended it.
+        code: Option<i32>,
         /// The end of what it printed.
         output: String,
     },

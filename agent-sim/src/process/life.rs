@@ -63,10 +63,10 @@ impl Life {
                 life.alive_us = event.e_us;
                 Ok((life, event))
             }
-            Ok(Err(status)) => {
+            Ok(Err((status, code))) => {
                 life.ended = Some(ProcessEvent { event: ProcessChange::Died, s_us, e_us: clock.now_us() });
                 let output = life.output.last_text().await;
-                Err(LaunchError::Ended { program: program(), status, output })
+                Err(LaunchError::Ended { program: program(), status, code, output })
             }
             Err(_) => {
                 life.signal(Signal::SIGKILL);
@@ -79,7 +79,7 @@ impl Life {
     }
 
     /// Returns when it is ready, or with how it ended.
-    async fn until_ready(&mut self, spec: &LaunchSpec, port: u16) -> Result<(), String> {
+    async fn until_ready(&mut self, spec: &LaunchSpec, port: u16) -> Result<(), (String, Option<i32>)> {
         let ready = async {
             match &spec.ready {
                 Ready::ListeningLine => self.output.listening().await,
@@ -138,8 +138,8 @@ async fn until_answered(port: u16, path: &str) {
     }
 }
 
-fn described(status: std::io::Result<ExitStatus>) -> String {
-    status.map_or_else(|error| error.to_string(), |status| status.to_string())
+fn described(status: std::io::Result<ExitStatus>) -> (String, Option<i32>) {
+    status.map_or_else(|error| (error.to_string(), None), |status| (status.to_string(), status.code()))
 }
 
 /// Where a registry on this port is reached.

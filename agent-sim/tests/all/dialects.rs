@@ -49,7 +49,7 @@ fn capability(name: &str) -> Filter {
 }
 
 fn reading(name: &str, call: &Call, status: u16, body: &str) -> Reading {
-    let answer = WireAnswer { status, etag: None, body: body.as_bytes().to_vec() };
+    let answer = WireAnswer { status, etag: None, retry_after: None, body: body.as_bytes().to_vec() };
     dialect::by_name(name).unwrap().read(call, &answer)
 }
 
@@ -232,7 +232,7 @@ fn provocation(name: &str, agent: &Document, answer: &WireAnswer) -> Vec<dialect
 #[test]
 fn a_provocation_uses_an_id_of_its_own_and_cleans_up_after_itself() {
     let agent = Document { agent_id: "a".repeat(63), ..document() };
-    let answer = WireAnswer { status: 404, etag: None, body: Vec::new() };
+    let answer = WireAnswer { status: 404, etag: None, retry_after: None, body: Vec::new() };
     for name in dialect::NAMES {
         let requests = provocation(name, &agent, &answer);
         let heartbeat: serde_json::Value = serde_json::from_slice(&requests[0].body).unwrap();
@@ -246,7 +246,7 @@ fn a_provocation_uses_an_id_of_its_own_and_cleans_up_after_itself() {
 
 #[test]
 fn a_wallflower_provocation_calls_every_route_of_the_contract() {
-    let answer = WireAnswer { status: 200, etag: None, body: Vec::new() };
+    let answer = WireAnswer { status: 200, etag: None, retry_after: None, body: Vec::new() };
     let requests = provocation("wallflower", &document(), &answer);
     let routes = [
         "POST /heartbeat",

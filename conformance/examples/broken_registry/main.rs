@@ -52,6 +52,7 @@ async fn main() {
         .route("/health", get(async || "ok"))
         .route("/heartbeat", post(heartbeat))
         .route("/heartbeat/{id}", axum::routing::head(probe))
+        .route("/events", get(events))
         .route("/agents", get(list))
         .route("/agents/{id}", get(read).delete(leave))
         .with_state(world);
@@ -102,6 +103,10 @@ async fn heartbeat(State(world): State<Shared>, Json(body): Json<Value>) -> Resp
     let now = Instant::now();
     let mut world = lock(&world);
     world.settle(now);
+    let changes = body["capabilities"].is_array() || body["status"].is_string();
+    if changes && world.is_held() {
+        return held(&world);
+    }
     let result = if body["capabilities"].is_array() {
         world.register(&id, body, now)
     } else if world.lives(&id, now) {
@@ -119,6 +124,22 @@ async fn heartbeat(State(world): State<Shared>, Json(body): Json<Value>) -> Resp
         "revision": world.revision, "heartbeat_interval_ms": interval,
     }))
     .into_response()
+}
+
+fn held(world: &World) -> Response {
+    if world.fault == "unknown-under-trouble" {
+        return StatusCode::GONE.into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response()
+}
+
+async fn events(State(world): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let id = query.strip_prefix("agent_id=").unwrap_or_default();
+    let world = lock(&world);
+    let numbers = world.events.get(id).into_iter().flatten();
+    let events: Vec<Value> = numbers.map(|number| json!({ "number": number })).collect();
+    Json(json!({ "events": events })).into_response()
 }
 
 fn lean(world: &mut World, id: &str, status: Option<&str>) -> &'static str {
@@ -150,15 +171,18 @@ async fn probe(State(world): State<Shared>, Path(id): Path<String>) -> StatusCod
     StatusCode::OK
 }
 
-async fn leave(State(world): State<Shared>, Path(id): Path<String>) -> StatusCode {
+async fn leave(State(world): State<Shared>, Path(id): Path<String>) -> Response {
     let mut world = lock(&world);
     world.settle(Instant::now());
+    if world.is_held() {
+        return held(&world);
+    }
     if world.agents.remove(&id).is_none() {
-        return StatusCode::NOT_FOUND;
+        return StatusCode::NOT_FOUND.into_response();
     }
     world.revision += 1;
     world.put(&json!({ "id": id, "body": null }), false);
-    StatusCode::NO_CONTENT
+    StatusCode::NO_CONTENT.into_response()
 }
 
 async fn read(State(world): State<Shared>, Path(id): Path<String>) -> Response {

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
 /// How long the fault `forgets-acknowledged` keeps lines, and `stale-view-cache` a document.
 pub(crate) const LATE: Duration = Duration::from_millis(200);
+
+/// Longer than this nobody lets the registry wait but who stops it.
+const PAUSE: Duration = Duration::from_millis(1_500);
 
 #[derive(Clone, Copy)]
 pub(crate) struct Policy {
@@ -26,11 +29,16 @@ pub(crate) struct Agent {
     pub(crate) epoch: u64,
     pub(crate) revision: u64,
     renewed: Instant,
+    renewed_wall: SystemTime,
+    /// It was degraded by silence when a pause gave it a new lease.
+    held_degraded: bool,
     /// What a view showed last, so that a transition takes a revision.
     shown: String,
     renewals: u32,
     pub(crate) beating: u32,
     pub(crate) old_body: Option<(Value, Instant)>,
+    /// It had expired before the last start.
+    revived: bool,
 }
 
 pub(crate) struct World {
@@ -43,6 +51,25 @@ pub(crate) struct World {
     file: File,
     buffered: Vec<(String, Instant)>,
     registrations: u32,
+    data: PathBuf,
+    settled: Instant,
+    event: u64,
+    /// The numbers of the events by agent.
+    pub(crate) events: BTreeMap<String, Vec<u64>>,
+}
+
+/// Ends the program when a line of the file is none of ours; the last one may be cut off.
+fn refuse_spoilt(data: &Path) {
+    let bytes = std::fs::read(data).unwrap_or_default();
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let lines = bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    for line in lines {
+        assert!(
+            serde_json::from_slice::<Value>(line).is_ok(),
+            "{} is torn or not ours; it was left untouched",
+            data.display()
+        );
+    }
 }
 
 pub(crate) fn policy_name(text: &str) -> String {
@@ -60,22 +87,30 @@ pub(crate) fn policy(text: &str) -> Policy {
 impl World {
     pub(crate) fn load(data: &PathBuf, fault: String, policies: BTreeMap<String, Policy>) -> Self {
         let file = OpenOptions::new().create(true).append(true).read(true).open(data).expect("the data file");
+        if fault != "takes-any-store" {
+            refuse_spoilt(data);
+        }
         let lines: Vec<Value> = BufReader::new(file.try_clone().expect("a second handle"))
             .lines()
             .map_while(Result::ok)
             .filter_map(|line| serde_json::from_str(&line).ok())
             .collect();
         let boots = lines.iter().filter(|line| line["boot"].is_boolean()).count() as u64 + 1;
+        let base = if fault == "numbers-start-again" { 0 } else { boots * 1_000_000_000 };
         let mut world = Self {
             fault,
             policies,
             agents: BTreeMap::new(),
             epochs: BTreeMap::new(),
-            revision: boots * 1_000_000_000,
+            revision: base,
             tags: HashSet::new(),
             file,
             buffered: Vec::new(),
             registrations: 0,
+            data: data.clone(),
+            settled: Instant::now(),
+            event: base,
+            events: BTreeMap::new(),
         };
         for line in lines {
             world.replay(&line);
@@ -93,7 +128,12 @@ impl World {
         }
         let agent_type = word(body, "agent_type", "default");
         let policy = self.policy(&agent_type);
+        let expired = line["expired"].as_bool() == Some(true);
+        let revived = line["revived"].as_bool() == Some(true);
         let silence = match line["expired"].as_bool() {
+            Some(true) if self.fault == "immortal" => Duration::ZERO,
+            // Once, and not for long: a registry that forgets the last expiries only.
+            Some(true) if self.fault == "forgets-expiries" && !revived => policy.expires * 55 / 100,
             Some(true) => policy.expires,
             _ if self.fault == "no-lease-after-restart" => policy.expires,
             _ => Duration::ZERO,
@@ -108,10 +148,13 @@ impl World {
             epoch,
             revision: self.revision,
             renewed: now.checked_sub(silence).unwrap_or(now),
+            renewed_wall: SystemTime::now() - silence,
+            held_degraded: false,
             shown: "healthy".to_owned(),
             renewals: 0,
             beating: 0,
             old_body: None,
+            revived: expired,
         };
         self.agents.insert(id, agent);
     }
@@ -128,7 +171,8 @@ impl World {
     /// `healthy`, `degraded`, `expired` or `gone`.
     pub(crate) fn status(&self, agent: &Agent, now: Instant) -> String {
         let policy = self.policy(&agent.agent_type);
-        let silence = now - agent.renewed;
+        let by_wall = SystemTime::now().duration_since(agent.renewed_wall).unwrap_or_default();
+        let silence = if self.fault == "leases-on-wall-clock" { by_wall } else { now - agent.renewed };
         let fault = self.fault.as_str();
         let degraded = match fault {
             "degrades-early" => policy.degraded * 8 / 10,
@@ -146,7 +190,7 @@ impl World {
             _ if silence >= policy.evict => "gone",
             _ if silence >= expires => "expired",
             _ if backwards => "healthy",
-            _ if silence >= degraded => "degraded",
+            _ if silence >= degraded || agent.held_degraded => "degraded",
             _ => agent.reported.as_str(),
         };
         word.to_owned()
@@ -154,6 +198,11 @@ impl World {
 
     /// Timers' transitions take a revision each.
     pub(crate) fn settle(&mut self, now: Instant) {
+        let gap = now.saturating_duration_since(self.settled);
+        self.settled = self.settled.max(now);
+        if gap >= PAUSE && self.fault != "pause-is-silence" {
+            self.resume(now);
+        }
         let changed: Vec<(String, String)> = self
             .agents
             .iter()
@@ -179,11 +228,25 @@ impl World {
         }
     }
 
+    /// The process stood still: that was nobody's silence.
+    fn resume(&mut self, now: Instant) {
+        for agent in self.agents.values_mut().filter(|agent| agent.shown != "expired") {
+            agent.held_degraded = agent.shown == "degraded" && agent.reported == "healthy";
+            agent.renewed = now;
+            agent.renewed_wall = SystemTime::now();
+        }
+    }
+
+    /// Somebody else has the data file locked.
+    pub(crate) fn is_held(&self) -> bool {
+        File::open(&self.data).is_ok_and(|file| file.try_lock_shared().is_err())
+    }
+
     fn save(&mut self, id: &str, at_once: bool) {
         if let Some(agent) = self.agents.get(id) {
             let line = json!({
                 "id": id, "body": agent.body, "reported": agent.reported, "epoch": agent.epoch,
-                "expired": agent.shown == "expired",
+                "expired": agent.shown == "expired", "revived": agent.revived,
             });
             self.put(&line, at_once);
         }
@@ -249,11 +312,16 @@ impl World {
             epoch: *epoch,
             revision: 0,
             renewed: now,
+            renewed_wall: SystemTime::now(),
+            held_degraded: false,
+            revived: false,
             renewals: 0,
             beating: 0,
             old_body: None,
         };
         self.agents.insert(id.to_owned(), agent);
+        self.event += 1;
+        self.events.entry(id.to_owned()).or_default().push(self.event);
         self.change(id);
         self.call_agent(id);
         "registered"
@@ -287,8 +355,10 @@ impl World {
         }
         if let Some(agent) = self.agents.get_mut(id) {
             agent.renewals += 1;
+            agent.held_degraded = false;
             if !raced {
                 agent.renewed = Instant::now();
+                agent.renewed_wall = SystemTime::now();
             }
         }
     }

@@ -88,14 +88,20 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Steady heartbeats at any interval below D (jitter included, as close to D as the slack lets be proven) never show anything but healthy.",
     ),
-    unchecked(
+    checked(
         "TIME-8",
         Profile::Core,
+        Check::Time8,
+        Need::Nothing,
+        20,
         "The wall clock does not matter: stepped by an hour either way, TIME-1 to 5 still hold.",
     ),
-    unchecked(
+    checked(
         "TIME-9",
         Profile::Core,
+        Check::Time9,
+        Need::Nothing,
+        10,
         "A paused registry (stopped for X + 1 s, then continued) expires no agent that beats within X of the resume.",
     ),
     unchecked(
@@ -152,24 +158,36 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "No agent that lived at the kill is shown expired before s(start) + X, however long the downtime.",
     ),
-    unchecked(
+    checked(
         "DURABLE-3",
         Profile::Durable,
+        Check::Durable3,
+        Need::Durable,
+        5,
         "No immortality: an agent silent through k restarts is expired by its last heartbeat + X + downtime + k * X + W + d.",
     ),
-    unchecked(
+    checked(
         "DURABLE-4",
         Profile::Durable,
+        Check::Durable4,
+        Need::Durable,
+        5,
         "Revision and event numbers never fall across restarts, and an expired agent does not come back by itself.",
     ),
-    unchecked(
+    checked(
         "DURABLE-5",
         Profile::Durable,
+        Check::Durable5,
+        Need::Durable,
+        5,
         "Store trouble (full disk, locked or failing database): 503 with Retry-After, never 410 or 404; afterwards nothing acknowledged is lost and nobody had to register again.",
     ),
-    unchecked(
+    checked(
         "DURABLE-6",
         Profile::Durable,
+        Check::Durable6,
+        Need::Durable,
+        2,
         "A torn or foreign database file is refused at start with a clear message, and left untouched.",
     ),
     checked(

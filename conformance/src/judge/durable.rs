@@ -1,4 +1,5 @@
-//! DURABLE-1 and DURABLE-2: what was acknowledged before a kill is there behind it, and so is who lived.
+//! DURABLE-1 and DURABLE-2: what was acknowledged before a kill is there behind it, and so is who lived. DURABLE-3 and
+//! DURABLE-4 are in `restarts`, DURABLE-5 and DURABLE-6 in `trouble`.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,9 @@ use super::tally::{Case, Tallies, milliseconds};
 use super::time::case;
 use super::{Subject, view};
 use crate::catalogue::Check;
+
+mod restarts;
+mod trouble;
 
 /// What views behind each restart had told of an agent.
 #[derive(Debug, Default)]
@@ -43,6 +47,13 @@ pub(super) fn check(
     check_status(subject, sighting, tallies);
     check_lived(subject, sighting, &mut memory.durable, tallies);
     check_kept(subject, sighting, &mut memory.durable, tallies);
+    restarts::check_mortal(subject, sighting, tallies);
+}
+
+/// What takes all views of an agent together.
+pub(super) fn check_agent(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tallies) {
+    restarts::check_stays(subject, sightings, tallies.of(Check::Durable4));
+    trouble::check_agent(subject, sightings, tallies.of(Check::Durable5));
 }
 
 fn check_left(subject: &Subject<'_>, sighting: &Sighting, tallies: &mut Tallies) {
@@ -186,10 +197,13 @@ pub(super) fn settle(memory: view::Memory, tallies: &mut Tallies) {
     }
 }
 
-/// Without a restart there is nothing to decide.
-pub(super) fn check_presence(evidence: &Evidence, tallies: &mut Tallies) {
+/// What is no one agent's. Without a restart there is nothing to decide.
+pub(super) fn check_whole(evidence: &Evidence, tallies: &mut Tallies) {
+    restarts::check_numbers(evidence, tallies.of(Check::Durable4));
+    trouble::check_answers(evidence, tallies.of(Check::Durable5));
+    trouble::check_refusals(evidence, tallies);
     if evidence.restarts.is_empty() {
-        for check in [Check::Durable1, Check::Durable2] {
+        for check in [Check::Durable1, Check::Durable2, Check::Durable3, Check::Durable4] {
             let tally = tallies.of(check);
             tally.decided = 0;
             tally.hindrance = Some("the registry was not killed and started again in this run".to_owned());

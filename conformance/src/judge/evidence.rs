@@ -8,6 +8,7 @@ use reports::history::{
 };
 
 use super::JudgeError;
+use super::beside::{Beside, Pause};
 
 /// From an instant to another, in microseconds of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,11 +121,12 @@ pub(crate) struct Evidence {
     pub(crate) lists: Vec<ListView>,
     pub(crate) clashes: Vec<TagClash>,
     pub(crate) restarts: Vec<Restart>,
-    pub(crate) pauses: Vec<Span>,
+    pub(crate) pauses: Vec<Pause>,
     pub(crate) touches: Vec<Touch>,
     pub(crate) provocations: Vec<Provocation>,
     /// What probes recorded.
     pub(crate) exchanges: Vec<Exchange>,
+    pub(crate) beside: Beside,
     /// Somebody was listed whom nobody in this history registered: others use the registry too.
     pub(crate) strangers: bool,
 }
@@ -173,6 +175,7 @@ impl Gathering {
             touches: Vec::new(),
             provocations: Vec::new(),
             exchanges: Vec::new(),
+            beside: Beside::default(),
             strangers: false,
         };
         Self {
@@ -194,6 +197,8 @@ impl Gathering {
             Line::End(end) => self.evidence.end = Some(end),
             Line::Touch(touch) => self.evidence.touches.push(touch),
             Line::Process(event) => self.take_process(event.event, Span { s: event.s_us, e: event.e_us }),
+            Line::Hardship(hardship) => self.evidence.beside.take_hardship(hardship),
+            Line::LeftOut(left_out) => self.evidence.beside.left_out.push(left_out),
             Line::Call(call) if call.e_us < call.s_us => {
                 return Err(JudgeError::Backwards { s_us: call.s_us, e_us: call.e_us });
             }
@@ -221,14 +226,15 @@ impl Gathering {
             }
             ProcessChange::Paused => self.paused_since = Some(span),
             ProcessChange::Continued => {
-                let from = self.paused_since.take().map_or(span.s, |paused| paused.s);
-                self.evidence.pauses.push(Span { s: from, e: span.e });
+                let stopped = self.paused_since.take().unwrap_or(span);
+                self.evidence.pauses.push(Pause { stopped, continued: span });
             }
         }
     }
 
     fn take_call(&mut self, call: CallRecord) {
         let span = Span { s: call.s_us, e: call.e_us };
+        self.evidence.beside.take_call(&call);
         match call.op {
             Operation::Register | Operation::Renew | Operation::Probe => self.take_beat(call, span),
             Operation::Leave => self.take_leave(&call, span),
@@ -239,7 +245,7 @@ impl Gathering {
                 agent: call.agent,
                 route: call.note.unwrap_or_else(|| "a route without a name".to_owned()),
             }),
-            Operation::Capabilities => {}
+            Operation::Capabilities | Operation::Events => {}
         }
     }
 

@@ -123,6 +123,17 @@ fn add_surroundings(evidence: &Evidence, case: &Case, events: &mut Vec<(u64, Str
         events.push((restart.started.s, "| the registry was started again".to_owned()));
         events.push((restart.started.e, "| the registry was ready".to_owned()));
     }
+    for pause in &evidence.pauses {
+        events.push((pause.stopped.s, "| the registry was stopped".to_owned()));
+        events.push((pause.continued.s, "| the registry was continued".to_owned()));
+    }
+    for trouble in &evidence.beside.troubles {
+        events.push((trouble.held.s, "| the registry's store was locked".to_owned()));
+        events.push((trouble.freed.s, "| the registry's store was given back".to_owned()));
+    }
+    for (step, offset) in &evidence.beside.steps {
+        events.push((step.s, format!("| the wall clock was set {offset} s from the true one")));
+    }
     for provocation in evidence.provocations.iter().filter(|provocation| provocation.agent == case.agent) {
         events.push((provocation.span.s, format!("provoked: {}", provocation.route)));
     }

@@ -3,6 +3,7 @@
 //! - `evidence`: one pass over the lines, sorted by agent and by filter.
 //! - `lease`: what an agent's calls allow a view to show.
 //! - `sighting`: what each view said of an agent, absences included.
+//! - `beside`: what was done to the registry, and numbers.
 //! - `passive`, `time`, `race`, `view`, `quiet`, `durable`: the checks.
 //! - `probe`: what probes recorded, exchange by exchange.
 //! - `tally`: what they found, and the verdicts.
@@ -23,6 +24,7 @@ use lease::{Lease, States, Timeouts};
 use sighting::Sighting;
 use tally::Tallies;
 
+mod beside;
 mod durable;
 mod evidence;
 mod explain;
@@ -174,7 +176,12 @@ pub fn judge(
     let mut wave = time::Wave::default();
     for (id, record) in &evidence.agents {
         let Some(subject) = Subject::of(&evidence, id, record) else { continue };
-        let sightings = sighting::sightings(&evidence, record, &subject.lease);
+        let mut sightings = sighting::sightings(&evidence, record, &subject.lease);
+        time::forget_older(&subject, &mut sightings);
+        if time::stepped(&subject) {
+            time::judge_stepped(&subject, &sightings, &mut tallies);
+            continue;
+        }
         judge_agent(&subject, &sightings, &mut tallies);
         types.take(&subject, &sightings);
         wave.take(&subject, &sightings);
@@ -187,7 +194,8 @@ pub fn judge(
     view::check_tags(&evidence, tallies.of(Check::View3));
     quiet::check(&evidence, tallies.of(Check::View5));
     quiet::settle(&mut tallies);
-    durable::check_presence(&evidence, &mut tallies);
+    durable::check_whole(&evidence, &mut tallies);
+    time::check_hardships(&evidence, &mut tallies);
     probe::check(&evidence, &mut tallies);
     let requirements: Vec<RequirementReport> = ask
         .selection
@@ -251,7 +259,8 @@ impl<'a> Subject<'a> {
     /// since what had waited in its sockets is served first.
     fn latest_renewal(&self, view: Span) -> Option<u64> {
         let renewal = self.lease.latest_renewal(view)?;
-        let resumed = self.evidence.pauses.iter().filter(|pause| pause.s < view.e).map(|pause| pause.e).max();
+        let before = self.evidence.pauses.iter().filter(|pause| pause.stopped.s < view.e);
+        let resumed = before.map(|pause| pause.continued.e).max();
         Some(resumed.map_or(renewal, |resumed| renewal.max(resumed)))
     }
 
@@ -297,6 +306,8 @@ fn judge_agent(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tall
         memory.remember(subject, sighting);
     }
     durable::settle(memory, tallies);
+    durable::check_agent(subject, sightings, tallies);
+    time::check_pause(subject, sightings, tallies.of(Check::Time9));
     time::check_order(subject, sightings, tallies.of(Check::Time5));
     time::check_steady(subject, sightings, tallies.of(Check::Time7));
 }

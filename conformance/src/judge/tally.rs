@@ -64,6 +64,18 @@ impl Tally {
         }
     }
 
+    fn add(&mut self, other: Self) {
+        let more = other.broken;
+        self.samples += other.samples;
+        self.decided += other.decided;
+        if let Some(case) = other.worst {
+            self.break_with(case);
+            self.broken += more - 1;
+        }
+        let nearest = [self.nearest_us, other.nearest_us].into_iter().flatten().min();
+        self.nearest_us = nearest;
+    }
+
     pub(crate) fn break_with(&mut self, case: Case) {
         self.broken += 1;
         if self.worst.as_ref().is_none_or(|worst| case.by_us > worst.by_us) {
@@ -107,6 +119,17 @@ impl Tallies {
         }
     }
 
+    /// What these tallies have of silence and its deadlines counts for TIME-8 there. The rest is left out: what a wrong
+    /// clock did to it would be held against another requirement.
+    pub(crate) fn hand_over_stepped(self, to: &mut Self) {
+        use Check::{Race2, Time1, Time2, Time3, Time4, Time5, Time7, Time8, View2};
+        // One that no view has shown yet counts as unseen, whatever the clock did to it.
+        let of_time = [Time1, Time2, Time3, Time4, Time5, Time7, Race2, View2];
+        for (_, tally) in self.by_check.into_iter().filter(|(check, _)| of_time.contains(check)) {
+            to.of(Time8).add(tally);
+        }
+    }
+
     pub(crate) fn of(&mut self, check: Check) -> &mut Tally {
         self.by_check.entry(check).or_default()
     }
@@ -130,8 +153,11 @@ pub(crate) fn report(
 ) -> RequirementReport {
     let lacking = row.need.lacking(&evidence.header.abilities);
     let whole = wholeness(evidence);
+    let left_out = evidence.beside.left_out(row.id).filter(|_| tally.worst.is_none());
     let (verdict, detail) = if let Some(lacking) = lacking {
         (RequirementVerdict::NotApplicable, format!("this kind of registry is not asked: {lacking}"))
+    } else if let Some(reason) = left_out {
+        (RequirementVerdict::NotApplicable, reason.to_owned())
     } else if let Some(reason) = whole {
         (RequirementVerdict::Undecided, reason)
     } else if let Some(case) = &tally.worst {

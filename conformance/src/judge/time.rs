@@ -1,4 +1,5 @@
-//! TIME-1 to TIME-5 and TIME-7: what silence does, and when. TIME-6 is in `types`, the wave of TIME-4 in `wave`.
+//! TIME-1 to TIME-5 and TIME-7: what silence does, and when. TIME-6 is in `types`, the wave of TIME-4 in `wave`, TIME-8
+//! in `stepped`, TIME-9 in `pause`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -12,9 +13,13 @@ use super::tally::{Case, Tallies, Tally, milliseconds};
 use super::view::{self, Memory};
 use crate::catalogue::Check;
 
+mod pause;
+mod stepped;
 mod types;
 mod wave;
 
+pub(super) use pause::check as check_pause;
+pub(super) use stepped::{check_hardships, forget_older, judge_stepped, stepped};
 pub(super) use types::ByType;
 pub(super) use wave::Wave;
 
@@ -158,7 +163,7 @@ pub(super) fn check_slack(evidence: &Evidence, types: &ByType, tallies: &mut Tal
         .map(|timeouts| timeouts.shortest_gap_us())
         .min();
     if let Some(shortest) = shortest.filter(|shortest| end.slack_us > shortest / 2) {
-        for check in [Check::Time3, Check::Time4] {
+        for check in [Check::Time3, Check::Time4, Check::Time8, Check::Durable3] {
             tallies.of(check).hindrance = Some(format!(
                 "the harness's own slack d was {} ms, more than half of the shortest time between two deadlines ({} \
                  ms): the machine was too busy",

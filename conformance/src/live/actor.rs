@@ -150,6 +150,27 @@ impl Actor {
         }
     }
 
+    /// One act while the store may be in trouble: what comes of it is the caller's to see, but who is told that nobody
+    /// knows it registers again.
+    pub(super) async fn troubled(&mut self, act: Act, due_us: u64) -> Option<CallRecord> {
+        let call = match act {
+            Act::Declare => Call::Register(self.next_document()),
+            _ => self.renewal(None),
+        };
+        let record = self.recorder.call_at(due_us, &call).await?;
+        if record.outcome == Outcome::Unknown {
+            self.come_back().await?;
+        }
+        Some(record)
+    }
+
+    /// With labels that take room in a store.
+    pub(super) fn wordy(mut self) -> Self {
+        let label = |number: u32| (format!("suite.words-{number}"), "word ".repeat(40));
+        self.document.labels = (0..8).map(label).collect();
+        self
+    }
+
     /// Waits for an instant; `false` when it was told to stop before.
     pub(super) async fn wait_unless(&self, due_us: u64, stopped: &mut watch::Receiver<bool>) -> bool {
         tokio::select! {

@@ -1,5 +1,5 @@
-//! The stages of a run, in order: quiet, story, probes, kills, wave, provocation. Each is run if a selected requirement needs
-//! it.
+//! The stages of a run, in order: quiet, story, probes, clock, pause, trouble, kills, restarts, spoilt store, wave,
+//! provocation. Each is run if a selected requirement needs it.
 
 use std::sync::Arc;
 
@@ -17,13 +17,20 @@ use super::{RunError, RunOptions, readers};
 use crate::catalogue::{Check, Selection};
 use crate::generate::{self, Act};
 
+mod clock;
 mod kills;
+mod pause;
 mod probes;
 mod provoke;
+mod restarts;
+mod trouble;
 mod wave;
 
 /// Deadlines in the same instant that TIME-4 asks for.
 const WAVE_AGENTS: u32 = 10_000;
+
+/// Why nothing is done to a process.
+const ONLY_REACHED: &str = "the registry is only reached, not started here, so its process cannot be touched";
 
 /// The run's state.
 pub(super) struct Stages {
@@ -36,6 +43,8 @@ pub(super) struct Stages {
     progress: tokio::sync::watch::Sender<String>,
     cost: TargetCost,
     wanted_wave: u32,
+    /// Where the registry keeps its store, if known; `{dir}` stands for its folder.
+    store: Option<String>,
     next_number: u32,
     invalid: Vec<String>,
     failed: Vec<String>,
@@ -65,6 +74,7 @@ impl Stages {
         Self {
             cost: TargetCost::of(&options.target.kind, &target),
             wanted_wave: if one_deadline { options.wave_agents.unwrap_or(WAVE_AGENTS) } else { 0 },
+            store: options.store(),
             pace,
             selection,
             recorder,
@@ -92,7 +102,8 @@ impl Stages {
         if let Some(process) = &self.target.process {
             self.recorder.write(&Line::Process(process.started()));
         }
-        let wants = |checks: &[Check]| checks.iter().any(|check| self.selection.wants(*check));
+        let selection = self.selection.clone();
+        let wants = |checks: &[Check]| checks.iter().any(|check| selection.wants(*check));
         let quiet = wants(&[Check::View5]);
         let story = wants(&[
             Check::Passive1,
@@ -120,8 +131,23 @@ impl Stages {
         if self.wants_probes() && self.goes_on() {
             self.probes().await;
         }
+        if wants(&[Check::Time8]) && self.goes_on() {
+            if ours { self.clock().await? } else { self.leave_out(Check::Time8, ONLY_REACHED) }
+        }
+        if wants(&[Check::Time9]) && self.goes_on() {
+            if ours { self.pause().await } else { self.leave_out(Check::Time9, ONLY_REACHED) }
+        }
+        if ours && wants(&[Check::Durable5]) && self.goes_on() {
+            self.trouble().await?;
+        }
         if kills && self.goes_on() {
             self.kills().await?;
+        }
+        if ours && wants(&[Check::Durable3, Check::Durable4]) && self.goes_on() {
+            self.restarts().await?;
+        }
+        if ours && wants(&[Check::Durable6]) && self.goes_on() {
+            self.spoilt().await?;
         }
         if wave && self.goes_on() {
             self.wave().await?;

@@ -40,6 +40,14 @@ const FAULTS: &[Fault] = &[
     Fault { name: "renewals-bump-revision", must: &["VIEW-5"] },
     Fault { name: "forgets-acknowledged", must: &["DURABLE-1"] },
     Fault { name: "no-lease-after-restart", must: &["DURABLE-2"] },
+    Fault { name: "leases-on-wall-clock", must: &["TIME-8"] },
+    Fault { name: "pause-is-silence", must: &["TIME-9"] },
+    // Whom each restart revives comes back by itself as well.
+    Fault { name: "immortal", must: &["DURABLE-3", "DURABLE-4"] },
+    Fault { name: "forgets-expiries", must: &["DURABLE-4"] },
+    Fault { name: "numbers-start-again", must: &["DURABLE-4"] },
+    Fault { name: "unknown-under-trouble", must: &["DURABLE-5"] },
+    Fault { name: "takes-any-store", must: &["DURABLE-6"] },
 ];
 
 /// A machine that is too slow to decide gets so many tries.
@@ -106,6 +114,7 @@ fn options(
     RunOptions {
         target: target(fault, &generate::policies(seed, seed, WAVE_LEASE)),
         reference_program: PathBuf::new(),
+        store: Some("{dir}/changes.jsonl".to_owned()),
         selection: Selection::parse(None, &core_ids()).unwrap(),
         seed,
         history,

@@ -74,6 +74,7 @@ async fn run_on(fault: &str, seed: u64, history: PathBuf) -> Outcome {
     let only: Vec<String> = PROBED.iter().map(|id| (*id).to_owned()).collect();
     let options = RunOptions {
         target: target(fault, &generate::policies(seed, seed, CALM)),
+        store: None,
         reference_program: PathBuf::new(),
         selection: Selection::parse(None, &only).unwrap(),
         seed,

@@ -55,6 +55,6 @@ impl Stages {
         };
         self.recorder.write(&Line::Call(record));
         // A later request may look at this answer: one that never came is an error like any other.
-        answer.unwrap_or(WireAnswer { status: 599, etag: None, body: Vec::new() })
+        answer.unwrap_or(WireAnswer { status: 599, etag: None, retry_after: None, body: Vec::new() })
     }
 }

@@ -1,0 +1,68 @@
+//! What the harness did to the registry beside calling, killing and pausing it.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that the harness made hard for the registry, or easy again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Hardship {
+    /// The registry's store was locked by the harness: nothing can be written to it.
+    StoreHeld {
+        /// The file.
+        file: String,
+        /// The instant before which it surely was not locked.
+        s_us: u64,
+        /// The instant by which it surely was.
+        e_us: u64,
+    },
+    /// The lock was given back.
+    StoreFreed {
+        /// The instant until which it surely was locked.
+        s_us: u64,
+        /// The instant by which it surely was free.
+        e_us: u64,
+    },
+    /// The wall clock that the registry sees was set.
+    ClockStepped {
+        /// How far it now is from the true one.
+        offset_seconds: i64,
+        /// The instant before which it surely was not.
+        s_us: u64,
+        /// The instant by which it surely was.
+        e_us: u64,
+    },
+    /// The registry was started on a store that is not its own or not whole.
+    SpoiltStore(SpoiltStore),
+}
+
+/// What the registry made of a store that is not its own or not whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpoiltStore {
+    /// `torn` or `foreign`.
+    pub kind: String,
+    /// The file.
+    pub file: String,
+    /// Just before the start.
+    pub s_us: u64,
+    /// When it had ended, or was ready.
+    pub e_us: u64,
+    /// It became ready: it took the file.
+    pub ready: bool,
+    /// With what it ended; `None` when a signal ended it, or nothing did.
+    pub exit_code: Option<i32>,
+    /// The end of what it printed.
+    pub output: String,
+    /// SHA-256 of the file before the start, in hex.
+    pub before: String,
+    /// The same behind it.
+    pub after: String,
+}
+
+/// A requirement that this run cannot decide, whatever it shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its id.
+    pub requirement: String,
+    /// Why.
+    pub reason: String,
+}
