@@ -71,6 +71,11 @@ pub enum Check {
     Time6,
     Time7,
     Race2,
+    Race3,
+    Race4,
+    Race5,
+    Race6,
+    Race7,
     View2,
     View3,
     View4,
@@ -81,6 +86,8 @@ pub enum Check {
     View9,
     View10,
     View11,
+    Input1,
+    Input3,
     Durable1,
     Durable2,
 }
@@ -266,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn twenty_one_requirements_are_checked() {
-        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 21);
+    fn twenty_eight_requirements_are_checked() {
+        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 28);
     }
 
     #[test]

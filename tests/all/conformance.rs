@@ -45,6 +45,13 @@ fn the_reference_registry_passes_what_is_checked() {
         "VIEW-9",
         "VIEW-10",
         "VIEW-11",
+        "RACE-3",
+        "RACE-4",
+        "RACE-5",
+        "RACE-6",
+        "RACE-7",
+        "INPUT-1",
+        "INPUT-3",
         "DURABLE-1",
         "DURABLE-2",
     ] {

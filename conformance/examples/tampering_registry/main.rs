@@ -24,6 +24,7 @@ use registry::config::{Overrides, Settings};
 use tamper::Tamper;
 use tokio::net::TcpListener;
 
+mod order;
 mod tamper;
 
 /// Longer than any call of the suite.
@@ -69,7 +70,12 @@ async fn main() {
 }
 
 async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let mut wire = as_wire(request).await;
+    // A body that broke off is no request.
+    let Some(mut wire) = as_wire(request).await else {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = axum::http::StatusCode::BAD_REQUEST;
+        return response;
+    };
     proxy.tamper.before(&mut wire);
     let sent = wire.clone();
     match proxy.wire.send_whole(&wire).await {
@@ -85,7 +91,7 @@ async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
     }
 }
 
-async fn as_wire(request: Request) -> WireRequest {
+async fn as_wire(request: Request) -> Option<WireRequest> {
     let (parts, body) = request.into_parts();
     let methods = ["GET", "POST", "HEAD", "DELETE", "PUT", "PATCH", "OPTIONS"];
     let method = methods.into_iter().find(|method| *method == parts.method.as_str()).unwrap_or("OPTIONS");
@@ -94,8 +100,8 @@ async fn as_wire(request: Request) -> WireRequest {
         parts.headers.get(*name).and_then(|value| value.to_str().ok()).map(|value| (*name, value.to_owned()))
     };
     let headers = PASSED_ON.iter().filter_map(header).collect();
-    let body: Bytes = to_bytes(body, usize::MAX).await.expect("the harness sends whole bodies");
-    WireRequest { method, path, headers, body: body.to_vec() }
+    let body: Bytes = to_bytes(body, usize::MAX).await.ok()?;
+    Some(WireRequest { method, path, headers, body: body.to_vec() })
 }
 
 fn as_response(answer: WholeAnswer) -> Response {

@@ -1,5 +1,7 @@
 //! Probes: short scripted conversations with a registry over its own wire, for what only raw requests can show.
 //!
+//! - `races`: RACE-3 to RACE-7.
+//! - `input`: INPUT-1 and INPUT-3.
 //! - `views`: VIEW-1 and VIEW-4 to VIEW-11, but for what the agents of other stages show already.
 //!
 //! A probe asks and records; it judges nothing. Every exchange goes into the history under the requirement's id, a
@@ -27,6 +29,8 @@ use crate::catalogue::Check;
 use crate::generate::{self, Purpose};
 use crate::live::recorder::Recorder;
 
+mod input;
+mod races;
 mod views;
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -36,6 +40,9 @@ type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) enum Company {
     /// It looks at its own agents only: it runs beside the others of this kind.
     Others,
+    /// It looks at its own agents only, but changes them all the time: it runs beside the others of this kind, behind
+    /// those that need a registry which stays as it is for the length of two questions.
+    Changing,
     /// It is about the registry as a whole, or about instants: it runs by itself, behind the others.
     Alone,
 }
@@ -49,6 +56,21 @@ pub(crate) struct Probe {
 
 /// All probes.
 pub(crate) const PROBES: &[Probe] = &[
+    Probe { check: Check::Race3, company: Company::Changing, run: |prober| Box::pin(races::race_3(prober)) },
+    Probe { check: Check::Race4, company: Company::Changing, run: |prober| Box::pin(races::race_4(prober)) },
+    Probe { check: Check::Race5, company: Company::Changing, run: |prober| Box::pin(races::race_5(prober)) },
+    Probe { check: Check::Race6, company: Company::Changing, run: |prober| Box::pin(races::race_6(prober)) },
+    Probe { check: Check::Race7, company: Company::Changing, run: |prober| Box::pin(races::race_7(prober)) },
+    Probe {
+        check: Check::Input1,
+        company: Company::Changing,
+        run: |prober| Box::pin(input::input_1(prober)),
+    },
+    Probe {
+        check: Check::Input3,
+        company: Company::Changing,
+        run: |prober| Box::pin(input::input_3(prober)),
+    },
     Probe { check: Check::View4, company: Company::Others, run: |prober| Box::pin(views::view_4(prober)) },
     Probe { check: Check::View6, company: Company::Others, run: |prober| Box::pin(views::view_6(prober)) },
     Probe { check: Check::View7, company: Company::Others, run: |prober| Box::pin(views::view_7(prober)) },

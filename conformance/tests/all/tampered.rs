@@ -12,7 +12,10 @@ use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
 use tokio::sync::watch;
 
 /// The requirements that probes decide.
-const PROBED: &[&str] = &["VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11"];
+const PROBED: &[&str] = &[
+    "VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11", "RACE-3", "RACE-4", "RACE-5",
+    "RACE-6", "RACE-7", "INPUT-1", "INPUT-3",
+];
 
 /// A fault, and exactly what fails by it.
 const FAULTS: &[(&str, &[&str])] = &[
@@ -24,6 +27,13 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("wiring-in-another-order", &["VIEW-10"]),
     ("polls-sleep-on", &["VIEW-8"]),
     ("events-lose-a-transition", &["VIEW-11"]),
+    ("repeats-count", &["RACE-3"]),
+    ("latecomers-count", &["RACE-4"]),
+    ("twins-are-mixed", &["RACE-5"]),
+    ("a-lean-heartbeat-revives", &["RACE-6"]),
+    ("the-deregistered-come-back", &["RACE-7"]),
+    ("one-fault-is-named", &["INPUT-1"]),
+    ("unknown-parameters-are-dropped", &["INPUT-3"]),
 ];
 
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.

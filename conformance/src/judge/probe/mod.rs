@@ -1,6 +1,9 @@
 //! Judges what probes recorded: one pure function for each requirement, from its exchanges to what they prove.
 //!
 //! - `model`: answers read by the contract's text: entries, filters, SemVer.
+//! - `races`: RACE-3 to RACE-7.
+//! - `input`: INPUT-1 and INPUT-3.
+//! - `rules`: what section 4.1 says is wrong with a body.
 //! - `filters`: VIEW-9 and VIEW-6.
 //! - `pages`: VIEW-7.
 //! - `tags`: VIEW-4.
@@ -21,8 +24,11 @@ use crate::catalogue::{Check, row};
 
 mod events;
 mod filters;
+mod input;
 mod model;
 mod pages;
+mod races;
+mod rules;
 mod tags;
 mod waiting;
 mod wiring;
@@ -99,6 +105,13 @@ type Judge = fn(&Talk<'_>, &Known<'_>, &mut Findings);
 
 /// A judge sees one conversation after the other.
 const JUDGES: &[(Check, Judge)] = &[
+    (Check::Race3, races::race_3),
+    (Check::Race4, races::race_4),
+    (Check::Race5, races::race_5),
+    (Check::Race6, races::race_6),
+    (Check::Race7, races::race_7),
+    (Check::Input1, input::input_1),
+    (Check::Input3, input::input_3),
     (Check::View4, tags::view_4),
     (Check::View6, filters::view_6),
     (Check::View7, pages::view_7),

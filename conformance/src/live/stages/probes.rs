@@ -29,6 +29,7 @@ impl Stages {
         };
         let policies = Arc::new(self.target.policies.clone());
         let mut beside = JoinSet::new();
+        let mut changing = Vec::new();
         let mut alone = Vec::new();
         for probe in PROBES.iter().filter(|probe| self.selection.wants(probe.check)) {
             let Some(requirement) = row(probe.check).map(|row| row.id) else { continue };
@@ -44,8 +45,13 @@ impl Stages {
             };
             match probe {
                 Probe { company: Company::Others, run, .. } => drop(beside.spawn(run(prober))),
+                Probe { company: Company::Changing, run, .. } => changing.push(run(prober)),
                 Probe { company: Company::Alone, run, .. } => alone.push(run(prober)),
             }
+        }
+        while beside.join_next().await.is_some() {}
+        for probe in changing {
+            beside.spawn(probe);
         }
         while beside.join_next().await.is_some() {}
         for probe in alone {
