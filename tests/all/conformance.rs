@@ -34,6 +34,7 @@ fn the_reference_registry_passes_what_is_checked() {
         "TIME-5",
         "TIME-6",
         "TIME-7",
+        "RACE-1",
         "RACE-2",
         "VIEW-2",
         "VIEW-3",

@@ -98,9 +98,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Profile::Core,
         "A paused registry (stopped for X + 1 s, then continued) expires no agent that beats within X of the resume.",
     ),
-    unchecked(
+    checked(
         "RACE-1",
         Profile::Core,
+        Check::Race1,
+        Need::Nothing,
+        50,
         "Heartbeats sent at deadline +/- 5 ms, thousands of them: the answer and all later views agree on one outcome. Renewed: no expiry of that epoch. Gone: expired first, then a new epoch. Never both, never neither.",
     ),
     checked(

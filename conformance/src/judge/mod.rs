@@ -3,7 +3,7 @@
 //! - `evidence`: one pass over the lines, sorted by agent and by filter.
 //! - `lease`: what an agent's calls allow a view to show.
 //! - `sighting`: what each view said of an agent, absences included.
-//! - `passive`, `time`, `race`, `view`, `quiet`, `durable`: the checks.
+//! - `passive`, `time`, `race`, `deadline`, `view`, `quiet`, `durable`: the checks.
 //! - `probe`: what probes recorded, exchange by exchange.
 //! - `tally`: what they found, and the verdicts.
 //! - `explain`: the timeline of the worst case.
@@ -23,6 +23,7 @@ use lease::{Lease, States, Timeouts};
 use sighting::Sighting;
 use tally::Tallies;
 
+mod deadline;
 mod durable;
 mod evidence;
 mod explain;
@@ -297,6 +298,7 @@ fn judge_agent(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tall
         memory.remember(subject, sighting);
     }
     durable::settle(memory, tallies);
+    deadline::check(subject, sightings, tallies);
     time::check_order(subject, sightings, tallies.of(Check::Time5));
     time::check_steady(subject, sightings, tallies.of(Check::Time7));
 }

@@ -1,4 +1,4 @@
-//! The stages of a run, in order: quiet, story, probes, kills, wave, provocation. Each is run if a selected requirement needs
+//! The stages of a run, in order: quiet, story, deadlines, probes, kills, wave, provocation. Each is run if a selected requirement needs
 //! it.
 
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use super::{RunError, RunOptions, readers};
 use crate::catalogue::{Check, Selection};
 use crate::generate::{self, Act};
 
+mod deadline;
 mod kills;
 mod probes;
 mod provoke;
@@ -116,6 +117,9 @@ impl Stages {
         }
         if story && self.goes_on() {
             self.story().await;
+        }
+        if self.selection.wants(Check::Race1) && self.goes_on() {
+            self.deadlines().await;
         }
         if self.wants_probes() && self.goes_on() {
             self.probes().await;
