@@ -52,6 +52,7 @@ fn the_reference_registry_passes_what_is_checked() {
         "RACE-6",
         "RACE-7",
         "INPUT-1",
+        "INPUT-2",
         "INPUT-3",
         "DURABLE-1",
         "DURABLE-2",

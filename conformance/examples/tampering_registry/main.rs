@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_sim::client::{WholeAnswer, Wire};
+use agent_sim::client::{SendError, WholeAnswer, Wire};
 use agent_sim::dialect::WireRequest;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -29,6 +29,9 @@ mod tamper;
 
 /// Longer than any call of the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Longer than any body that the registry reads.
+const LONGEST_BODY: usize = 8 * 1024 * 1024;
 
 /// Request headers that are passed on.
 const PASSED_ON: &[&str] =
@@ -85,7 +88,11 @@ async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
         }
         Err(error) => {
             let mut response = Response::new(Body::from(error.to_string()));
-            *response.status_mut() = axum::http::StatusCode::BAD_GATEWAY;
+            // What cannot even be sent on is the harness's own fault.
+            *response.status_mut() = match error {
+                SendError::NotSent { .. } => axum::http::StatusCode::BAD_REQUEST,
+                _ => axum::http::StatusCode::BAD_GATEWAY,
+            };
             response
         }
     }
@@ -100,7 +107,7 @@ async fn as_wire(request: Request) -> Option<WireRequest> {
         parts.headers.get(*name).and_then(|value| value.to_str().ok()).map(|value| (*name, value.to_owned()))
     };
     let headers = PASSED_ON.iter().filter_map(header).collect();
-    let body: Bytes = to_bytes(body, usize::MAX).await.ok()?;
+    let body: Bytes = to_bytes(body, LONGEST_BODY).await.ok()?;
     Some(WireRequest { method, path, headers, body: body.to_vec() })
 }
 

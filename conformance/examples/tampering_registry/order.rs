@@ -94,6 +94,7 @@ impl Order {
                     again(request, &heartbeat, answer, wire).await;
                 }
             }
+            "a-nul-is-a-500" if request.body.starts_with(&[0; 64]) => answer.status = 500,
             "one-fault-is-named" if answer.status == 400 && request.method == "POST" => {
                 edit(answer, |problem| {
                     if let Some(errors) = problem["errors"].as_array_mut() {

@@ -283,9 +283,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         40,
         "Every rule of section 4.1 broken in turn gets 400 (413, 415) with a pointer to each fault, and nothing changes.",
     ),
-    unchecked(
+    checked(
         "INPUT-2",
         Profile::Contract,
+        Check::Input2,
+        Need::Contract,
+        60,
         "Any bytes at all (generated: truncated JSON, deep nesting, huge numbers, NUL, lone surrogates, 1e6 header bytes, slow bodies) get a 4xx or a closed connection: no 5xx, no crash, bounded memory.",
     ),
     checked(

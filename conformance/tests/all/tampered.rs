@@ -14,7 +14,7 @@ use tokio::sync::watch;
 /// The requirements that probes decide.
 const PROBED: &[&str] = &[
     "VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11", "RACE-3", "RACE-4", "RACE-5",
-    "RACE-6", "RACE-7", "INPUT-1", "INPUT-3",
+    "RACE-6", "RACE-7", "INPUT-1", "INPUT-2", "INPUT-3",
 ];
 
 /// A fault, and exactly what fails by it.
@@ -33,6 +33,7 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("a-lean-heartbeat-revives", &["RACE-6"]),
     ("the-deregistered-come-back", &["RACE-7"]),
     ("one-fault-is-named", &["INPUT-1"]),
+    ("a-nul-is-a-500", &["INPUT-2"]),
     ("unknown-parameters-are-dropped", &["INPUT-3"]),
 ];
 

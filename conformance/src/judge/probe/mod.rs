@@ -3,6 +3,7 @@
 //! - `model`: answers read by the contract's text: entries, filters, SemVer.
 //! - `races`: RACE-3 to RACE-7.
 //! - `input`: INPUT-1 and INPUT-3.
+//! - `bytes`: INPUT-2.
 //! - `rules`: what section 4.1 says is wrong with a body.
 //! - `filters`: VIEW-9 and VIEW-6.
 //! - `pages`: VIEW-7.
@@ -22,6 +23,7 @@ use super::late_allowance_us;
 use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::{Check, row};
 
+mod bytes;
 mod events;
 mod filters;
 mod input;
@@ -111,6 +113,7 @@ const JUDGES: &[(Check, Judge)] = &[
     (Check::Race6, races::race_6),
     (Check::Race7, races::race_7),
     (Check::Input1, input::input_1),
+    (Check::Input2, bytes::input_2),
     (Check::Input3, input::input_3),
     (Check::View4, tags::view_4),
     (Check::View6, filters::view_6),
@@ -194,6 +197,9 @@ fn conversation(evidence: &Evidence, wrong: &Exchange) -> Vec<String> {
             answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         lines.push(format!("answer: {} | {}", answer.status, headers.join(" | ")));
         lines.push(format!("body: {}", shortened(&answer.body.text)));
+    }
+    if wrong.method == Exchange::RAW {
+        return lines;
     }
     lines.push(format!("again, with the registry's address in REGISTRY: {}", curl(wrong)));
     lines

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_sim::client::Wire;
+use agent_sim::process::RegistryProcess;
 use tokio::task::JoinSet;
 
 use super::Stages;
@@ -41,6 +42,8 @@ impl Stages {
                 policies: Arc::clone(&policies),
                 bound_ms: self.target.transition_bound_ms,
                 seed: self.seed,
+                address: self.target.url.trim_start_matches("http://").trim_end_matches('/').to_owned(),
+                process: self.target.process.as_ref().map(RegistryProcess::pid),
                 endpoint: self.tripwire.assign(self.next_number, &format!("probe {requirement}")),
             };
             match probe {
