@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::probe::raw::{Raw, send};
+use crate::probe::raw::{End, Raw, send};
 use crate::probe::{PSS_NOTE, Prober};
 
 /// Bodies and requests of each drawn kind.
@@ -139,7 +139,7 @@ fn drawn_requests(prober: &Prober) -> Vec<Raw> {
     let starts: [&[u8]; 4] =
         [b"\x01", b"GET /agents HTTP/9.9\r\n", b"POST /heartbeat HTTP/1.1\r\n\x00:", b"\x16\x03\x01\x02\x00"];
     let request = |(bytes, start): (Vec<u8>, usize)| {
-        Raw::whole("a drawn request", [starts[start], bytes.as_slice(), b"\r\n\r\n"].concat())
+        Raw::whole("a drawn request", [starts[start], bytes.as_slice(), b"\r\n\r\n"].concat()).closing()
     };
     drawn.into_iter().map(request).collect()
 }
@@ -148,7 +148,7 @@ fn drawn_requests(prober: &Prober) -> Vec<Raw> {
 fn framing(right: &str) -> Vec<Raw> {
     let told = |what: &str, headers: &str, body: &str| {
         let head = "POST /heartbeat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close";
-        Raw::whole(what, format!("{head}\r\n{headers}\r\n\r\n{body}"))
+        Raw::whole(what, format!("{head}\r\n{headers}\r\n\r\n{body}")).closing()
     };
     let length = right.len();
     vec![
@@ -208,9 +208,14 @@ fn large() -> Vec<Raw> {
         );
         let body = std::iter::repeat_n(piece.clone(), megabytes);
         let pieces = std::iter::once(head.into_bytes()).chain(body).collect();
-        Raw { what: format!("a body of {megabytes} MiB"), pieces, pause: Duration::ZERO, leaves: false }
+        Raw {
+            what: format!("a body of {megabytes} MiB of spaces"),
+            pieces,
+            pause: Duration::ZERO,
+            end: End::Waits,
+        }
     };
-    vec![sized(1), sized(2), sized(6), sized(24), sized(24), sized(24), sized(24), sized(24)]
+    vec![sized(1), sized(2), sized(6), sized(12), sized(12), sized(12), sized(12)]
 }
 
 /// Byte by byte, and wrong at the end.
@@ -221,7 +226,7 @@ fn slow(right: &str) -> Vec<Raw> {
         what: format!("a heartbeat in pieces of {size} bytes"),
         pieces: request.chunks(size).map(<[u8]>::to_vec).collect(),
         pause: Duration::from_millis(pause_ms),
-        leaves: false,
+        end: End::Waits,
     };
     vec![pieces(1, 1), pieces(7, 10), pieces(40, 100)]
 }
@@ -230,7 +235,7 @@ fn slow(right: &str) -> Vec<Raw> {
 fn abandoned(right: &str) -> Vec<Raw> {
     let request = Raw::heartbeat("", right.as_bytes()).pieces.concat();
     let left = |end: usize| Raw {
-        leaves: true,
+        end: End::Leaves,
         ..Raw::whole(format!("a connection left behind {end} bytes"), &request[..end])
     };
     let ends = [0, 1, 20, 60, request.len() - right.len(), request.len() - 1];

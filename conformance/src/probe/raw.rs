@@ -15,8 +15,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The most of what was sent that a history keeps.
 const KEPT_BYTES: usize = 2_048;
 
+/// What is longer is not even hashed.
+const HASHED_BYTES: usize = 2 * 1024 * 1024;
+
 /// The most of an answer that is read.
 const MOST_ANSWER_BYTES: usize = 256 * 1024;
+
+/// What comes behind the last piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The answer to a whole request is waited for.
+    Waits,
+    /// The registry is told that nothing more comes, since it may wait for more.
+    Closes,
+    /// Nobody is there any more.
+    Leaves,
+}
 
 /// What goes over the wire, piece by piece.
 #[derive(Debug, Clone)]
@@ -26,13 +40,16 @@ pub(super) struct Raw {
     pub(super) pieces: Vec<Vec<u8>>,
     /// So long between two pieces.
     pub(super) pause: Duration,
-    /// Goes away behind the last piece instead of waiting for an answer.
-    pub(super) leaves: bool,
+    pub(super) end: End,
 }
 
 impl Raw {
     pub(super) fn whole(what: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { what: what.into(), pieces: vec![bytes.into()], pause: Duration::ZERO, leaves: false }
+        Self { what: what.into(), pieces: vec![bytes.into()], pause: Duration::ZERO, end: End::Waits }
+    }
+
+    pub(super) fn closing(self) -> Self {
+        Self { end: End::Closes, ..self }
     }
 
     /// A heartbeat with these bytes as its body, said to be JSON.
@@ -73,7 +90,8 @@ pub(super) async fn send(prober: &Prober, case: &str, step: &str, raw: Raw) -> E
         method: Exchange::RAW.to_owned(),
         target: raw.what,
         request_headers: Vec::new(),
-        request_body: Some(Body {
+        // What is larger says in words what it is.
+        request_body: (bytes.len() <= HASHED_BYTES).then(|| Body {
             text: String::from_utf8_lossy(kept).into_owned(),
             length: bytes.len() as u64,
             sha256: (kept.len() < bytes.len())
@@ -99,11 +117,13 @@ async fn converse(address: &str, raw: &Raw) -> std::io::Result<Vec<u8>> {
                 return;
             }
         }
-        // Nothing more comes; what waits for more has to end.
-        let _ = to.shutdown().await;
+        if raw.end == End::Closes {
+            // One that hung up needs not be told.
+            let _ = to.shutdown().await;
+        }
     };
     let mut bytes = Vec::new();
-    if raw.leaves {
+    if raw.end == End::Leaves {
         write.await;
         return Ok(bytes);
     }

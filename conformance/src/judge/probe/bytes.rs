@@ -6,8 +6,8 @@ use super::races::expect;
 use super::{Findings, Known, Talk};
 use crate::probe::PSS_NOTE;
 
-/// How much more the process may hold afterwards. What was sent is several times as much.
-const GROWTH_BYTES: u64 = 64 * 1024 * 1024;
+/// How much more the process may hold afterwards. What was sent is about twice as much.
+const GROWTH_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Steps `bytes`, `any`, `left`, `alive` and `memory`.
 pub(super) fn input_2(talk: &Talk<'_>, _known: &Known<'_>, findings: &mut Findings) {
