@@ -77,6 +77,7 @@ pub enum Check {
     Race5,
     Race6,
     Race7,
+    View1,
     View2,
     View3,
     View4,
@@ -275,8 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn thirty_requirements_are_checked() {
-        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 30);
+    fn thirty_one_requirements_are_checked() {
+        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 31);
     }
 
     #[test]

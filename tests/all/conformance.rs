@@ -36,6 +36,7 @@ fn the_reference_registry_passes_what_is_checked() {
         "TIME-7",
         "RACE-1",
         "RACE-2",
+        "VIEW-1",
         "VIEW-2",
         "VIEW-3",
         "VIEW-4",

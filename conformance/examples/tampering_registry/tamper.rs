@@ -36,8 +36,11 @@ impl Tamper {
             "pages-lose-an-agent" if list && request.path.contains("cursor=") && self.every_second() => {
                 edit(answer, |body| drop_first(&mut body["agents"]));
             }
-            // A tag that was once shown is answered 304 for ever.
-            "old-tags-get-304" if request.headers.iter().any(|(name, _)| *name == "if-none-match") => {
+            // A tag that was once shown is answered 304 for ever, but for those who wait: that is another requirement.
+            "old-tags-get-304"
+                if !request.path.contains("wait_ms=")
+                    && request.headers.iter().any(|(name, _)| *name == "if-none-match") =>
+            {
                 answer.status = 304;
                 answer.body.clear();
             }
@@ -54,6 +57,15 @@ impl Tamper {
                 {
                     *answer = other;
                 }
+            }
+            "health-counts-one-too-many" if request.path == "/health" => {
+                edit(answer, |body| {
+                    body["agents"]["healthy"] = (body["agents"]["healthy"].as_u64().unwrap_or(0) + 1).into()
+                });
+            }
+            // The events would be another story than these reads, so only the agents of VIEW-1 are shown so.
+            "reads-show-another-status" if request.path.starts_with("/agents/probe-view-1-") => {
+                edit(answer, |body| body["reason"] = "another".into());
             }
             "polls-sleep-on" if request.path.contains("wait_ms=") => {
                 tokio::time::sleep(ASLEEP).await;
@@ -79,7 +91,7 @@ impl Tamper {
     }
 
     fn every_second(&self) -> bool {
-        self.count.fetch_add(1, Ordering::Relaxed) % 2 == 0
+        self.count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
     }
 }
 

@@ -190,9 +190,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Profile::Durable,
         "A torn or foreign database file is refused at start with a clear message, and left untouched.",
     ),
-    unchecked(
+    checked(
         "VIEW-1",
         Profile::Contract,
+        Check::View1,
+        Need::Contract,
+        10,
         "At one revision, list, single read, capability view, delta, gauges and MCP tools tell the same of every agent.",
     ),
     checked(

@@ -76,6 +76,7 @@ pub(crate) const PROBES: &[Probe] = &[
         company: Company::Changing,
         run: |prober| Box::pin(input::input_3(prober)),
     },
+    Probe { check: Check::View1, company: Company::Alone, run: |prober| Box::pin(views::view_1(prober)) },
     Probe { check: Check::View4, company: Company::Others, run: |prober| Box::pin(views::view_4(prober)) },
     Probe { check: Check::View6, company: Company::Others, run: |prober| Box::pin(views::view_6(prober)) },
     Probe { check: Check::View7, company: Company::Others, run: |prober| Box::pin(views::view_7(prober)) },

@@ -7,7 +7,9 @@
 //! - `wiring`: VIEW-10.
 //! - `waiting`: VIEW-8.
 //! - `events`: VIEW-11.
+//! - `agreement`: VIEW-1.
 
+mod agreement;
 mod events;
 mod filters;
 mod pages;
@@ -16,6 +18,7 @@ mod tags;
 mod waiting;
 mod wiring;
 
+pub(super) use agreement::view_1;
 pub(super) use events::view_11;
 pub(super) use filters::{view_6, view_9};
 pub(super) use pages::view_7;

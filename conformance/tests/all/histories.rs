@@ -13,6 +13,7 @@ use reports::result::{RequirementReport, RequirementVerdict};
 
 mod boundaries;
 mod durable;
+mod probes;
 mod requirements;
 mod whole;
 

@@ -11,6 +11,7 @@
 //! - `wiring`: VIEW-10.
 //! - `waiting`: VIEW-8.
 //! - `events`: VIEW-11.
+//! - `agreement`: VIEW-1.
 //!
 //! The exchanges of one case come in the order in which they were answered.
 
@@ -23,6 +24,7 @@ use super::late_allowance_us;
 use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::{Check, row};
 
+mod agreement;
 mod bytes;
 mod events;
 mod filters;
@@ -115,6 +117,7 @@ const JUDGES: &[(Check, Judge)] = &[
     (Check::Input1, input::input_1),
     (Check::Input2, bytes::input_2),
     (Check::Input3, input::input_3),
+    (Check::View1, agreement::view_1),
     (Check::View4, tags::view_4),
     (Check::View6, filters::view_6),
     (Check::View7, pages::view_7),
