@@ -14,6 +14,7 @@ use reports::result::{RequirementReport, RequirementVerdict};
 mod boundaries;
 mod durable;
 mod probes;
+mod races;
 mod requirements;
 mod whole;
 

@@ -173,7 +173,7 @@ pub(super) fn race_5(talk: &Talk<'_>, _known: &Known<'_>, findings: &mut Finding
         findings.decide(early, expect_status(early, 410));
     }
     if let Some(over_us) = took_over {
-        for late in older.iter().filter(|one| one.sent_us > over_us && !silent(one)) {
+        for late in older.iter().filter(|one| one.sent_us >= over_us && !silent(one)) {
             findings.decide(late, expect_status(late, 409));
         }
     }
@@ -191,7 +191,7 @@ pub(super) fn race_5(talk: &Talk<'_>, _known: &Known<'_>, findings: &mut Finding
             continue;
         }
         let mut possible = sent_by(&newer, view);
-        let replaced = took_over.is_some_and(|over_us| view.sent_us > over_us);
+        let replaced = took_over.is_some_and(|over_us| view.sent_us >= over_us);
         if !replaced {
             possible.extend(sent_by(&older, view));
         }
