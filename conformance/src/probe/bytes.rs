@@ -37,6 +37,8 @@ pub(super) async fn input_2(prober: Prober) {
         prober.beat(case, "alive", &document).await;
         prober.leave(case, "alive", &prober.id(case, "alive")).await;
     }
+    // What was meaningful may have registered.
+    prober.leave("meaningful", "tidy up", &prober.id("bytes", "0")).await;
     memory(&prober).await;
 }
 

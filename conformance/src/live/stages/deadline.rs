@@ -12,7 +12,7 @@ use super::Stages;
 use crate::generate::{self, AtDeadline, Kind};
 
 /// How long the rounds may take together.
-const BUDGET_US: u64 = 6_000_000;
+const BUDGET_US: u64 = 8_000_000;
 
 /// The most deadlines of one agent.
 const ROUNDS: u64 = 9;
