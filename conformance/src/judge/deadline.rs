@@ -118,13 +118,13 @@ impl Race<'_> {
             Some((before, now)) if began && now != before + 1 => {
                 return self.clash(
                     self.at,
-                    format!("It was told to have registered with epoch {now} after {before}."),
+                    &format!("It was told to have registered with epoch {now} after {before}."),
                 );
             }
             Some((before, now)) if !began && now != before => {
                 return self.clash(
                     self.at,
-                    format!("It was told to be renewed, but with epoch {now} after {before}."),
+                    &format!("It was told to be renewed, but with epoch {now} after {before}."),
                 );
             }
             _ => {}
@@ -141,7 +141,7 @@ impl Race<'_> {
                     "The heartbeat was told to be {what}, and a view shows {}.",
                     sighting.seen.words()
                 );
-                return self.clash(sighting.span, words);
+                return self.clash(sighting.span, &words);
             }
         }
         if began && epochs.is_none() {
@@ -164,7 +164,7 @@ impl Race<'_> {
                     "The heartbeat was told that nobody knows the agent, and a later view shows {}.",
                     sighting.seen.words()
                 );
-                return self.clash(sighting.span, words);
+                return self.clash(sighting.span, &words);
             }
         }
         if let Some(Act::Taken(back)) = next
@@ -177,7 +177,7 @@ impl Race<'_> {
                 let words = format!(
                     "The heartbeat was told that nobody knows the agent, but it came back with epoch {now} after {before}."
                 );
-                return self.clash(back.span, words);
+                return self.clash(back.span, &words);
             }
         }
         if seen { Verdict::Agree } else { Verdict::Nothing }
@@ -200,10 +200,10 @@ impl Race<'_> {
             .filter(|answer| answer.span.s >= from && answer.span.e <= end)
             .filter_map(|answer| Some((answer.span, answer.shown.as_ref()?.epoch?)));
         let (span, epoch) = shown.find(|(_, epoch)| *epoch != wanted)?;
-        Some(self.clash(span, format!("A later view shows epoch {epoch} instead of {wanted}.")))
+        Some(self.clash(span, &format!("A later view shows epoch {epoch} instead of {wanted}.")))
     }
 
-    fn clash(&self, view: Span, words: String) -> Verdict {
+    fn clash(&self, view: Span, words: &str) -> Verdict {
         let after_us = self.at.s.saturating_sub(self.last.span.s);
         let sentence = format!(
             "A heartbeat came {} ms after the last one, where X is {} ms. {words}",
