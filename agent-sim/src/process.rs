@@ -26,7 +26,7 @@ use life::{KILL_TIME, Life, url_of};
 
 pub use launch::{LaunchError, LaunchSpec, Ready, command_launch, reference_launch};
 pub use store_hold::StoreHold;
-pub use usage::{CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage};
+pub use usage::{CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage, pss_bytes};
 
 /// How often a start is tried while the port turns out to be in use.
 const PORT_TRIES: u32 = 3;

@@ -1,14 +1,17 @@
 //! Schedules from a seed: policies, and what each agent does when. The same seed gives the same schedules.
 //!
+//! - `deadlines`: heartbeats around a deadline.
 //! - `policies`: timeouts small enough that a run takes seconds.
 //! - `stories`: what one agent does, as gaps and acts.
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+mod deadlines;
 mod policies;
 mod stories;
 
+pub use deadlines::{AtDeadline, Kind, at_deadlines};
 pub use policies::{WAVE_TYPE, policies};
 pub use stories::{Act, Gap, Role, Step, Story, Unit, stories};
 
@@ -19,6 +22,7 @@ pub(crate) enum Purpose {
     Stories = 2,
     Kills = 3,
     Probes = 4,
+    Deadlines = 5,
 }
 
 /// Draws one value from a strategy.

@@ -72,6 +72,11 @@ pub(super) fn of(pid: i32) -> ProcessCost {
     Process::new(pid).map(|process| now(&process)).unwrap_or_default()
 }
 
+/// The proportional set size of a process, bytes; 0 when it cannot be read.
+pub fn pss_bytes(pid: i32) -> u64 {
+    of(pid).pss_bytes
+}
+
 /// User and system time of the process itself so far, seconds, also of one that has ended and was not waited for;
 /// `None` when there is no such process.
 pub(super) fn cpu_seconds(pid: i32) -> Option<f64> {

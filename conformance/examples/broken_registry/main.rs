@@ -100,8 +100,8 @@ async fn raced(world: &Shared, id: &str) -> bool {
 async fn heartbeat(State(world): State<Shared>, Json(body): Json<Value>) -> Response {
     let id = word(&body, "agent_id", "");
     let raced = raced(&world, &id).await;
-    let now = Instant::now();
     let mut world = lock(&world);
+    let now = Instant::now();
     world.settle(now);
     let changes = body["capabilities"].is_array() || body["status"].is_string();
     if changes && world.is_held() {
@@ -160,8 +160,8 @@ fn lean(world: &mut World, id: &str, status: Option<&str>) -> &'static str {
 
 async fn probe(State(world): State<Shared>, Path(id): Path<String>) -> StatusCode {
     let raced = raced(&world, &id).await;
-    let now = Instant::now();
     let mut world = lock(&world);
+    let now = Instant::now();
     world.settle(now);
     if !world.lives(&id, now) {
         return StatusCode::GONE;

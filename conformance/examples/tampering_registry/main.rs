@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_sim::client::{WholeAnswer, Wire};
+use agent_sim::client::{SendError, WholeAnswer, Wire};
 use agent_sim::dialect::WireRequest;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -24,10 +24,14 @@ use registry::config::{Overrides, Settings};
 use tamper::Tamper;
 use tokio::net::TcpListener;
 
+mod order;
 mod tamper;
 
 /// Longer than any call of the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The registry behind hangs up on what is much longer.
+const LONGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// Request headers that are passed on.
 const PASSED_ON: &[&str] =
@@ -69,7 +73,12 @@ async fn main() {
 }
 
 async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
-    let mut wire = as_wire(request).await;
+    // A body that broke off is no request.
+    let Some(mut wire) = as_wire(request).await else {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = axum::http::StatusCode::BAD_REQUEST;
+        return response;
+    };
     proxy.tamper.before(&mut wire);
     let sent = wire.clone();
     match proxy.wire.send_whole(&wire).await {
@@ -79,13 +88,17 @@ async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
         }
         Err(error) => {
             let mut response = Response::new(Body::from(error.to_string()));
-            *response.status_mut() = axum::http::StatusCode::BAD_GATEWAY;
+            // What cannot even be sent on is the harness's own fault.
+            *response.status_mut() = match error {
+                SendError::NotSent { .. } => axum::http::StatusCode::BAD_REQUEST,
+                _ => axum::http::StatusCode::BAD_GATEWAY,
+            };
             response
         }
     }
 }
 
-async fn as_wire(request: Request) -> WireRequest {
+async fn as_wire(request: Request) -> Option<WireRequest> {
     let (parts, body) = request.into_parts();
     let methods = ["GET", "POST", "HEAD", "DELETE", "PUT", "PATCH", "OPTIONS"];
     let method = methods.into_iter().find(|method| *method == parts.method.as_str()).unwrap_or("OPTIONS");
@@ -94,8 +107,8 @@ async fn as_wire(request: Request) -> WireRequest {
         parts.headers.get(*name).and_then(|value| value.to_str().ok()).map(|value| (*name, value.to_owned()))
     };
     let headers = PASSED_ON.iter().filter_map(header).collect();
-    let body: Bytes = to_bytes(body, usize::MAX).await.expect("the harness sends whole bodies");
-    WireRequest { method, path, headers, body: body.to_vec() }
+    let body: Bytes = to_bytes(body, LONGEST_BODY).await.ok()?;
+    Some(WireRequest { method, path, headers, body: body.to_vec() })
 }
 
 fn as_response(answer: WholeAnswer) -> Response {

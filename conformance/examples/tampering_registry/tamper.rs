@@ -7,6 +7,8 @@ use agent_sim::client::{WholeAnswer, Wire};
 use agent_sim::dialect::WireRequest;
 use serde_json::Value;
 
+use crate::order::Order;
+
 /// How much longer than its change a poll sleeps: more than any lag that the judge forgives.
 const ASLEEP: Duration = Duration::from_secs(2);
 
@@ -14,15 +16,18 @@ const ASLEEP: Duration = Duration::from_secs(2);
 pub(super) struct Tamper {
     fault: String,
     count: AtomicU64,
+    order: Order,
 }
 
 impl Tamper {
     pub(super) fn new(fault: &str) -> Self {
-        Self { fault: fault.to_owned(), count: AtomicU64::new(0) }
+        Self { fault: fault.to_owned(), count: AtomicU64::new(0), order: Order::default() }
     }
 
     /// Spoils the request.
-    pub(super) fn before(&self, _request: &mut WireRequest) {}
+    pub(super) fn before(&self, request: &mut WireRequest) {
+        self.order.before(&self.fault, request);
+    }
 
     /// Spoils the answer.
     pub(super) async fn after(&self, request: &WireRequest, answer: &mut WholeAnswer, wire: &Wire) {
@@ -81,7 +86,7 @@ impl Tamper {
                     }
                 });
             }
-            _ => {}
+            fault => self.order.after(fault, request, answer, wire).await,
         }
     }
 
@@ -91,7 +96,7 @@ impl Tamper {
 }
 
 /// Changes a JSON body.
-fn edit(answer: &mut WholeAnswer, change: impl FnOnce(&mut Value)) {
+pub(super) fn edit(answer: &mut WholeAnswer, change: impl FnOnce(&mut Value)) {
     let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return };
     change(&mut body);
     answer.body = body.to_string().into_bytes();

@@ -104,9 +104,12 @@ pub const REQUIREMENTS: &[Requirement] = &[
         10,
         "A paused registry (stopped for X + 1 s, then continued) expires no agent that beats within X of the resume.",
     ),
-    unchecked(
+    checked(
         "RACE-1",
         Profile::Core,
+        Check::Race1,
+        Need::Nothing,
+        50,
         "Heartbeats sent at deadline +/- 5 ms, thousands of them: the answer and all later views agree on one outcome. Renewed: no expiry of that epoch. Gone: expired first, then a new epoch. Never both, never neither.",
     ),
     checked(
@@ -117,29 +120,44 @@ pub const REQUIREMENTS: &[Requirement] = &[
         5,
         "With k accepted heartbeats in flight at once, the lease runs from the latest s(h); no accepted heartbeat shortens it.",
     ),
-    unchecked(
+    checked(
         "RACE-3",
         Profile::Contract,
+        Check::Race3,
+        Need::Contract,
+        6,
         "The same (incarnation, sequence) sent k times leaves the same state as once.",
     ),
-    unchecked(
+    checked(
         "RACE-4",
         Profile::Contract,
+        Check::Race4,
+        Need::Contract,
+        6,
         "A lower sequence arriving late replaces nothing; a lower incarnation gets 409.",
     ),
-    unchecked(
+    checked(
         "RACE-5",
         Profile::Contract,
+        Check::Race5,
+        Need::Contract,
+        40,
         "Two processes with one id: every view equals one document as sent, never a mix; the higher incarnation wins.",
     ),
-    unchecked(
+    checked(
         "RACE-6",
         Profile::Contract,
+        Check::Race6,
+        Need::Contract,
+        12,
         "After expiry: lean gets 410 and changes nothing; full gives epoch + 1 and every later view shows it.",
     ),
-    unchecked(
+    checked(
         "RACE-7",
         Profile::Contract,
+        Check::Race7,
+        Need::Contract,
+        12,
         "Deregistration is final: no later heartbeat of that incarnation brings the agent back.",
     ),
     checked(
@@ -278,19 +296,28 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Events: in order, each transition once, equal to what the views showed.",
     ),
-    unchecked(
+    checked(
         "INPUT-1",
         Profile::Contract,
+        Check::Input1,
+        Need::Contract,
+        40,
         "Every rule of section 4.1 broken in turn gets 400 (413, 415) with a pointer to each fault, and nothing changes.",
     ),
-    unchecked(
+    checked(
         "INPUT-2",
         Profile::Contract,
+        Check::Input2,
+        Need::Contract,
+        60,
         "Any bytes at all (generated: truncated JSON, deep nesting, huge numbers, NUL, lone surrogates, 1e6 header bytes, slow bodies) get a 4xx or a closed connection: no 5xx, no crash, bounded memory.",
     ),
-    unchecked(
+    checked(
         "INPUT-3",
         Profile::Contract,
+        Check::Input3,
+        Need::Contract,
+        20,
         "Unknown query parameters get 400; unknown body fields are ignored.",
     ),
     unchecked(

@@ -35,6 +35,8 @@ pub(crate) struct Beat {
     pub(crate) document: Option<u64>,
     pub(crate) capabilities: Option<Vec<String>>,
     pub(crate) agent_type: Option<String>,
+    /// The epoch that the answer named.
+    pub(crate) epoch: Option<u64>,
 }
 
 /// A deregistration that happened or may have.
@@ -273,6 +275,7 @@ impl Gathering {
             document: sent.document,
             capabilities: sent.capabilities,
             agent_type: sent.agent_type,
+            epoch: call.seen.as_ref().and_then(|seen| seen.epoch),
         });
     }
 

@@ -362,6 +362,7 @@ fn restart_beat(restart: &Restart, lived: bool) -> Beat {
         act_by: restart.started.e,
         certain: lived,
         restart: true,
+        epoch: None,
         full: false,
         reported: None,
         document: None,

@@ -4,7 +4,7 @@
 //! - `lease`: what an agent's calls allow a view to show.
 //! - `sighting`: what each view said of an agent, absences included.
 //! - `beside`: what was done to the registry, and numbers.
-//! - `passive`, `time`, `race`, `view`, `quiet`, `durable`: the checks.
+//! - `passive`, `time`, `race`, `deadline`, `view`, `quiet`, `durable`: the checks.
 //! - `probe`: what probes recorded, exchange by exchange.
 //! - `tally`: what they found, and the verdicts.
 //! - `explain`: the timeline of the worst case.
@@ -25,6 +25,7 @@ use sighting::Sighting;
 use tally::Tallies;
 
 mod beside;
+mod deadline;
 mod durable;
 mod evidence;
 mod explain;
@@ -308,6 +309,7 @@ fn judge_agent(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tall
     durable::settle(memory, tallies);
     durable::check_agent(subject, sightings, tallies);
     time::check_pause(subject, sightings, tallies.of(Check::Time9));
+    deadline::check(subject, sightings, tallies);
     time::check_order(subject, sightings, tallies.of(Check::Time5));
     time::check_steady(subject, sightings, tallies.of(Check::Time7));
 }

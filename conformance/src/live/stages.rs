@@ -1,5 +1,5 @@
-//! The stages of a run, in order: quiet, story, probes, clock, pause, trouble, kills, restarts, spoilt store, wave,
-//! provocation. Each is run if a selected requirement needs it.
+//! The stages of a run, in order: quiet, story, deadlines, probes, clock, pause, trouble, kills, restarts, spoilt store,
+//! wave, provocation. Each is run if a selected requirement needs it.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use crate::catalogue::{Check, Selection};
 use crate::generate::{self, Act};
 
 mod clock;
+mod deadline;
 mod kills;
 mod pause;
 mod probes;
@@ -127,6 +128,9 @@ impl Stages {
         }
         if story && self.goes_on() {
             self.story().await;
+        }
+        if self.selection.wants(Check::Race1) && self.goes_on() {
+            self.deadlines().await;
         }
         if self.wants_probes() && self.goes_on() {
             self.probes().await;

@@ -1,5 +1,9 @@
 //! Probes: short scripted conversations with a registry over its own wire, for what only raw requests can show.
 //!
+//! - `races`: RACE-3 to RACE-7.
+//! - `input`: INPUT-1 and INPUT-3.
+//! - `bytes`: INPUT-2.
+//! - `raw`: bytes over a connection of their own.
 //! - `views`: VIEW-1 and VIEW-4 to VIEW-11, but for what the agents of other stages show already.
 //!
 //! A probe asks and records; it judges nothing. Every exchange goes into the history under the requirement's id, a
@@ -27,6 +31,10 @@ use crate::catalogue::Check;
 use crate::generate::{self, Purpose};
 use crate::live::recorder::Recorder;
 
+mod bytes;
+mod input;
+mod races;
+mod raw;
 mod views;
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -36,6 +44,9 @@ type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) enum Company {
     /// It looks at its own agents only: it runs beside the others of this kind.
     Others,
+    /// It looks at its own agents only, but changes them all the time: it runs beside the others of this kind, behind
+    /// those that need a registry which stays as it is for the length of two questions.
+    Changing,
     /// It is about the registry as a whole, or about instants: it runs by itself, behind the others.
     Alone,
 }
@@ -49,6 +60,22 @@ pub(crate) struct Probe {
 
 /// All probes.
 pub(crate) const PROBES: &[Probe] = &[
+    Probe { check: Check::Race3, company: Company::Changing, run: |prober| Box::pin(races::race_3(prober)) },
+    Probe { check: Check::Race4, company: Company::Changing, run: |prober| Box::pin(races::race_4(prober)) },
+    Probe { check: Check::Race5, company: Company::Changing, run: |prober| Box::pin(races::race_5(prober)) },
+    Probe { check: Check::Race6, company: Company::Changing, run: |prober| Box::pin(races::race_6(prober)) },
+    Probe { check: Check::Race7, company: Company::Changing, run: |prober| Box::pin(races::race_7(prober)) },
+    Probe {
+        check: Check::Input1,
+        company: Company::Changing,
+        run: |prober| Box::pin(input::input_1(prober)),
+    },
+    Probe { check: Check::Input2, company: Company::Alone, run: |prober| Box::pin(bytes::input_2(prober)) },
+    Probe {
+        check: Check::Input3,
+        company: Company::Changing,
+        run: |prober| Box::pin(input::input_3(prober)),
+    },
     Probe { check: Check::View1, company: Company::Alone, run: |prober| Box::pin(views::view_1(prober)) },
     Probe { check: Check::View4, company: Company::Others, run: |prober| Box::pin(views::view_4(prober)) },
     Probe { check: Check::View6, company: Company::Others, run: |prober| Box::pin(views::view_6(prober)) },
@@ -58,6 +85,9 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe { check: Check::View10, company: Company::Others, run: |prober| Box::pin(views::view_10(prober)) },
     Probe { check: Check::View11, company: Company::Others, run: |prober| Box::pin(views::view_11(prober)) },
 ];
+
+/// What a note about the registry's memory begins with; bytes follow.
+pub(crate) const PSS_NOTE: &str = "pss_bytes=";
 
 /// How often something is asked again because the registry changed between two questions.
 const TRIES: usize = 40;
@@ -73,11 +103,26 @@ pub(crate) struct Prober {
     pub(crate) seed: u64,
     /// An address with a listener behind it that nobody may ever call.
     pub(crate) endpoint: SocketAddr,
+    /// The registry's host and port.
+    pub(crate) address: String,
+    /// The registry's process, if the harness started it.
+    pub(crate) process: Option<i32>,
 }
 
 impl Prober {
     /// Sends a request as it is and records what came of it.
     pub(crate) async fn exchange(&self, case: &str, step: &str, request: WireRequest) -> Exchange {
+        self.exchange_noting(case, step, request, None).await
+    }
+
+    /// The same, with something to say beside.
+    pub(crate) async fn exchange_noting(
+        &self,
+        case: &str,
+        step: &str,
+        request: WireRequest,
+        note: Option<String>,
+    ) -> Exchange {
         let clock = self.recorder.clock;
         let sent_us = clock.now_us();
         let result = if self.recorder.stopped() {
@@ -110,7 +155,7 @@ impl Prober {
                 .collect(),
             request_body: (!request.body.is_empty()).then(|| body(&request.body)),
             outcome,
-            note: None,
+            note,
         };
         self.recorder.write(&Line::Exchange(Box::new(exchange.clone())));
         exchange

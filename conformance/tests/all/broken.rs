@@ -34,6 +34,7 @@ const FAULTS: &[Fault] = &[
     Fault { name: "one-policy-for-all", must: &["TIME-3", "TIME-4", "TIME-6"] },
     // A flap under renewals is a status that is early as well.
     Fault { name: "flaps-under-steady-beats", must: &["TIME-1", "TIME-7"] },
+    Fault { name: "renews-the-expired", must: &["RACE-1"] },
     Fault { name: "race-shortens-lease", must: &["RACE-2"] },
     Fault { name: "stale-view-cache", must: &["VIEW-2"] },
     Fault { name: "wrong-304", must: &["VIEW-3"] },

@@ -15,6 +15,7 @@ mod boundaries;
 mod durable;
 mod hardships;
 mod probes;
+mod races;
 mod requirements;
 mod whole;
 

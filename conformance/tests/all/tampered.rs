@@ -28,6 +28,23 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("events-lose-a-transition", &["VIEW-11"]),
 ];
 
+/// The same of order and input: what changes the registry, and is therefore run by itself.
+const PROBED_RACES: &[&str] =
+    &["RACE-3", "RACE-4", "RACE-5", "RACE-6", "RACE-7", "INPUT-1", "INPUT-2", "INPUT-3"];
+
+/// A fault, and exactly what of these fails by it.
+const RACE_FAULTS: &[(&str, &[&str])] = &[
+    ("none", &[]),
+    ("repeats-count", &["RACE-3"]),
+    ("latecomers-count", &["RACE-4"]),
+    ("twins-are-mixed", &["RACE-5"]),
+    ("a-lean-heartbeat-revives", &["RACE-6"]),
+    ("the-deregistered-come-back", &["RACE-7"]),
+    ("one-fault-is-named", &["INPUT-1"]),
+    ("a-nul-is-a-500", &["INPUT-2"]),
+    ("unknown-parameters-are-dropped", &["INPUT-3"]),
+];
+
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.
 const TRIES: u64 = 3;
 
@@ -68,10 +85,10 @@ fn target(fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
     }
 }
 
-async fn run_on(fault: &str, seed: u64, history: PathBuf) -> Outcome {
+async fn run_on(probed: &[&str], fault: &str, seed: u64, history: PathBuf) -> Outcome {
     let (_, interrupt) = watch::channel(false);
     let (progress, _) = watch::channel(String::new());
-    let only: Vec<String> = PROBED.iter().map(|id| (*id).to_owned()).collect();
+    let only: Vec<String> = probed.iter().map(|id| (*id).to_owned()).collect();
     let options = RunOptions {
         target: target(fault, &generate::policies(seed, seed, CALM)),
         store: None,
@@ -116,10 +133,15 @@ fn compare(fault: &str, must: &[&str], outcome: &Outcome) -> Result<bool, String
     Ok(outcome.invalid.is_empty() && with(RequirementVerdict::Undecided).is_empty())
 }
 
-async fn check(fault: &'static str, must: &'static [&'static str], folder: &Path) -> Result<(), String> {
+async fn check(
+    probed: &'static [&'static str],
+    fault: &'static str,
+    must: &'static [&'static str],
+    folder: &Path,
+) -> Result<(), String> {
     let mut last = String::new();
     for seed in 1..=TRIES {
-        let outcome = run_on(fault, seed, folder.join(format!("{fault}-{seed}.jsonl"))).await;
+        let outcome = run_on(probed, fault, seed, folder.join(format!("{fault}-{seed}.jsonl"))).await;
         last = told(&outcome);
         match compare(fault, must, &outcome) {
             Ok(true) => return Ok(()),
@@ -133,16 +155,25 @@ async fn check(fault: &'static str, must: &'static [&'static str], folder: &Path
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_tampered_registry_fails_on_what_its_fault_breaks_and_the_reference_passes() {
+    matrix(PROBED, FAULTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_registry_tampered_in_order_or_input_fails_on_what_its_fault_breaks() {
+    matrix(PROBED_RACES, RACE_FAULTS).await;
+}
+
+async fn matrix(probed: &'static [&'static str], faults: &'static [(&'static str, &'static [&'static str])]) {
     let folder = tempfile::tempdir().unwrap();
     let chosen = std::env::var("FAULT").ok();
     let chosen = |name: &str| chosen.as_deref().is_none_or(|chosen| chosen == name);
-    let faults: Vec<_> = FAULTS.iter().filter(|(name, _)| chosen(name)).collect();
+    let faults: Vec<_> = faults.iter().filter(|(name, _)| chosen(name)).collect();
     let mut wrong = Vec::new();
     for some in faults.chunks(3) {
         let mut running = tokio::task::JoinSet::new();
         for (fault, must) in some {
             let folder = folder.path().to_owned();
-            running.spawn(async move { check(fault, must, &folder).await });
+            running.spawn(async move { check(probed, fault, must, &folder).await });
         }
         for result in running.join_all().await {
             wrong.extend(result.err());

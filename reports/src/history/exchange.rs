@@ -76,6 +76,9 @@ pub struct Body {
 }
 
 impl Exchange {
+    /// The method of bytes that went over a connection of their own; what they are stands as the target.
+    pub const RAW: &str = "RAW";
+
     /// The answer, if there was one.
     pub fn answer(&self) -> Option<&Answer> {
         match &self.outcome {

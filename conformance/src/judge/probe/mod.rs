@@ -1,6 +1,10 @@
 //! Judges what probes recorded: one pure function for each requirement, from its exchanges to what they prove.
 //!
 //! - `model`: answers read by the contract's text: entries, filters, SemVer.
+//! - `races`: RACE-3 to RACE-7.
+//! - `input`: INPUT-1 and INPUT-3.
+//! - `bytes`: INPUT-2.
+//! - `rules`: what section 4.1 says is wrong with a body.
 //! - `filters`: VIEW-9 and VIEW-6.
 //! - `pages`: VIEW-7.
 //! - `tags`: VIEW-4.
@@ -21,10 +25,14 @@ use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::{Check, row};
 
 mod agreement;
+mod bytes;
 mod events;
 mod filters;
+mod input;
 mod model;
 mod pages;
+mod races;
+mod rules;
 mod tags;
 mod waiting;
 mod wiring;
@@ -101,6 +109,14 @@ type Judge = fn(&Talk<'_>, &Known<'_>, &mut Findings);
 
 /// A judge sees one conversation after the other.
 const JUDGES: &[(Check, Judge)] = &[
+    (Check::Race3, races::race_3),
+    (Check::Race4, races::race_4),
+    (Check::Race5, races::race_5),
+    (Check::Race6, races::race_6),
+    (Check::Race7, races::race_7),
+    (Check::Input1, input::input_1),
+    (Check::Input2, bytes::input_2),
+    (Check::Input3, input::input_3),
     (Check::View1, agreement::view_1),
     (Check::View4, tags::view_4),
     (Check::View6, filters::view_6),
@@ -184,6 +200,9 @@ fn conversation(evidence: &Evidence, wrong: &Exchange) -> Vec<String> {
             answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         lines.push(format!("answer: {} | {}", answer.status, headers.join(" | ")));
         lines.push(format!("body: {}", shortened(&answer.body.text)));
+    }
+    if wrong.method == Exchange::RAW {
+        return lines;
     }
     lines.push(format!("again, with the registry's address in REGISTRY: {}", curl(wrong)));
     lines

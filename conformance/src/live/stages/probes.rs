@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_sim::client::Wire;
+use agent_sim::process::RegistryProcess;
 use tokio::task::JoinSet;
 
 use super::Stages;
@@ -29,6 +30,7 @@ impl Stages {
         };
         let policies = Arc::new(self.target.policies.clone());
         let mut beside = JoinSet::new();
+        let mut changing = Vec::new();
         let mut alone = Vec::new();
         for probe in PROBES.iter().filter(|probe| self.selection.wants(probe.check)) {
             let Some(requirement) = row(probe.check).map(|row| row.id) else { continue };
@@ -40,12 +42,19 @@ impl Stages {
                 policies: Arc::clone(&policies),
                 bound_ms: self.target.transition_bound_ms,
                 seed: self.seed,
+                address: self.target.url.trim_start_matches("http://").trim_end_matches('/').to_owned(),
+                process: self.target.process.as_ref().map(RegistryProcess::pid),
                 endpoint: self.tripwire.assign(self.next_number, &format!("probe {requirement}")),
             };
             match probe {
                 Probe { company: Company::Others, run, .. } => drop(beside.spawn(run(prober))),
+                Probe { company: Company::Changing, run, .. } => changing.push(run(prober)),
                 Probe { company: Company::Alone, run, .. } => alone.push(run(prober)),
             }
+        }
+        while beside.join_next().await.is_some() {}
+        for probe in changing {
+            beside.spawn(probe);
         }
         while beside.join_next().await.is_some() {}
         for probe in alone {

@@ -7,18 +7,25 @@ use serde_json::{Value, json};
 use super::Story;
 
 /// A conversation under construction; each exchange takes a millisecond, a hundred milliseconds behind the last one.
-struct Talk {
-    story: Story,
+pub(super) struct Talk {
+    pub(super) story: Story,
     id: &'static str,
     next_us: u64,
 }
 
 impl Talk {
-    fn of(id: &'static str) -> Self {
+    pub(super) fn of(id: &'static str) -> Self {
         Self { story: Story::new(), id, next_us: 1_000_000 }
     }
 
-    fn exchange(mut self, step: &str, target: &str, sent: Option<&Value>, status: u16, told: &Value) -> Self {
+    pub(super) fn exchange(
+        mut self,
+        step: &str,
+        target: &str,
+        sent: Option<&Value>,
+        status: u16,
+        told: &Value,
+    ) -> Self {
         let body = |value: &Value| {
             let text = if value.is_null() { String::new() } else { value.to_string() };
             Body { length: text.len() as u64, text, sha256: None }
@@ -41,12 +48,12 @@ impl Talk {
         self
     }
 
-    fn gets(self, step: &str, target: &str, told: &Value) -> Self {
+    pub(super) fn gets(self, step: &str, target: &str, told: &Value) -> Self {
         self.exchange(step, target, None, 200, told)
     }
 
     /// The last exchange took so long.
-    fn taking(mut self, us: u64) -> Self {
+    pub(super) fn taking(mut self, us: u64) -> Self {
         if let Some(Line::Exchange(exchange)) = self.story.lines.last_mut() {
             exchange.done_us = exchange.sent_us + us;
             self.next_us = exchange.done_us + 100_000;
@@ -54,19 +61,34 @@ impl Talk {
         self
     }
 
+    /// The next exchange comes a millisecond behind the last one.
+    pub(super) fn soon(mut self) -> Self {
+        self.next_us -= 99_000;
+        self
+    }
+
+    /// Changes the last exchange.
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Exchange)) -> Self {
+        if let Some(Line::Exchange(exchange)) = self.story.lines.last_mut() {
+            change(exchange);
+        }
+        self
+    }
+
     #[track_caller]
-    fn fails_with(&self, words: &str) {
+    pub(super) fn fails_with(&self, words: &str) {
         let row = self.story.row(self.id);
         assert_eq!(row.verdict, RequirementVerdict::Fail, "{row:#?}");
         assert!(row.detail.contains(words), "{}", row.detail);
         assert!(row.timeline.iter().any(|line| line.contains("<== WRONG")), "{:#?}", row.timeline);
-        assert!(row.timeline.iter().any(|line| line.contains("curl -i")), "{:#?}", row.timeline);
+        let raw = row.timeline.iter().any(|line| line.contains(" RAW "));
+        assert!(raw || row.timeline.iter().any(|line| line.contains("curl -i")), "{:#?}", row.timeline);
         self.story.fails_only(&[self.id]);
     }
 
     /// Nothing is wrong, and at least so much of it was decided.
     #[track_caller]
-    fn holds_in(&self, decided: u64) {
+    pub(super) fn holds_in(&self, decided: u64) {
         let row = self.story.row(self.id);
         assert_eq!(row.decided, decided, "{row:#?}");
         self.story.fails_only(&[]);
