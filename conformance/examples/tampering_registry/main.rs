@@ -24,14 +24,25 @@ use registry::config::{Overrides, Settings};
 use tamper::Tamper;
 use tokio::net::TcpListener;
 
+mod mcp;
 mod tamper;
 
 /// Longer than any call of the suite.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Request headers that are passed on.
-const PASSED_ON: &[&str] =
-    &["content-type", "if-none-match", "accept", "mcp-protocol-version", "mcp-method", "mcp-name"];
+const PASSED_ON: &[&str] = &[
+    "content-type",
+    "if-none-match",
+    "accept",
+    "host",
+    "origin",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "mcp-method",
+    "mcp-name",
+];
 
 struct Proxy {
     wire: Wire,

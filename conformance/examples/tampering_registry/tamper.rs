@@ -18,10 +18,13 @@ impl Tamper {
     }
 
     /// Spoils the request.
-    pub(super) fn before(&self, _request: &mut WireRequest) {}
+    pub(super) fn before(&self, request: &mut WireRequest) {
+        super::mcp::before(&self.fault, request);
+    }
 
     /// Spoils the answer.
     pub(super) async fn after(&self, request: &WireRequest, answer: &mut WholeAnswer, _wire: &Wire) {
+        super::mcp::after(&self.fault, request, answer);
         let list = request.path.starts_with("/agents?") && request.method == "GET";
         match self.fault.as_str() {
             "pages-lose-an-agent" if list && request.path.contains("cursor=") && self.every_second() => {

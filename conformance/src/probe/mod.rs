@@ -1,5 +1,6 @@
 //! Probes: short scripted conversations with a registry over its own wire, for what only raw requests can show.
 //!
+//! - `mcp`: PASSIVE-5 and MCP-1 to MCP-4.
 //! - `views`: VIEW-1 and VIEW-4 to VIEW-11, but for what the agents of other stages show already.
 //!
 //! A probe asks and records; it judges nothing. Every exchange goes into the history under the requirement's id, a
@@ -27,6 +28,7 @@ use crate::catalogue::Check;
 use crate::generate::{self, Purpose};
 use crate::live::recorder::Recorder;
 
+mod mcp;
 mod views;
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -48,8 +50,14 @@ pub(crate) struct Probe {
 }
 
 /// All probes.
-pub(crate) const PROBES: &[Probe] =
-    &[Probe { check: Check::View7, company: Company::Others, run: |prober| Box::pin(views::view_7(prober)) }];
+pub(crate) const PROBES: &[Probe] = &[
+    Probe { check: Check::Passive5, company: Company::Others, run: |prober| Box::pin(mcp::bait(prober)) },
+    Probe { check: Check::View7, company: Company::Others, run: |prober| Box::pin(views::view_7(prober)) },
+    Probe { check: Check::Mcp1, company: Company::Others, run: |prober| Box::pin(mcp::mcp_1(prober)) },
+    Probe { check: Check::Mcp2, company: Company::Alone, run: |prober| Box::pin(mcp::mcp_2(prober)) },
+    Probe { check: Check::Mcp3, company: Company::Others, run: |prober| Box::pin(mcp::bait(prober)) },
+    Probe { check: Check::Mcp4, company: Company::Alone, run: |prober| Box::pin(mcp::mcp_4(prober)) },
+];
 
 /// How often something is asked again because the registry changed between two questions.
 const TRIES: usize = 40;
@@ -60,6 +68,8 @@ pub(crate) struct Prober {
     pub(crate) requirement: &'static str,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) wire: Wire,
+    /// Where the wire goes.
+    pub(crate) url: String,
     pub(crate) policies: Arc<BTreeMap<String, Policy>>,
     pub(crate) bound_ms: u64,
     pub(crate) seed: u64,
@@ -78,7 +88,6 @@ impl Prober {
         } else {
             self.wire.send_whole(&request).await
         };
-        let done_us = clock.now_us();
         let outcome = match result {
             Ok(answer) => ExchangeOutcome::Answered(Answer {
                 status: answer.status,
@@ -87,12 +96,24 @@ impl Prober {
             }),
             Err(error) => ExchangeOutcome::Failed { outcome: error.outcome(), cause: error.to_string() },
         };
+        self.keep(case, step, (request, sent_us), outcome, None)
+    }
+
+    /// Records what came, just now, of a request that was sent then.
+    pub(crate) fn keep(
+        &self,
+        case: &str,
+        step: &str,
+        (request, sent_us): (WireRequest, u64),
+        outcome: ExchangeOutcome,
+        note: Option<String>,
+    ) -> Exchange {
         let exchange = Exchange {
             requirement: self.requirement.to_owned(),
             case: case.to_owned(),
             step: step.to_owned(),
             sent_us,
-            done_us,
+            done_us: self.recorder.clock.now_us(),
             method: request.method.to_owned(),
             target: request.path,
             request_headers: request
@@ -102,7 +123,7 @@ impl Prober {
                 .collect(),
             request_body: (!request.body.is_empty()).then(|| body(&request.body)),
             outcome,
-            note: None,
+            note,
         };
         self.recorder.write(&Line::Exchange(Box::new(exchange.clone())));
         exchange

@@ -12,10 +12,27 @@ use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
 use tokio::sync::watch;
 
 /// The requirements that probes decide.
-const PROBED: &[&str] = &["VIEW-7"];
+const PROBED: &[&str] = &["VIEW-7", "PASSIVE-5", "MCP-1", "MCP-2", "MCP-3", "MCP-4"];
 
 /// A fault, and exactly what fails by it.
-const FAULTS: &[(&str, &[&str])] = &[("none", &[]), ("pages-lose-an-agent", &["VIEW-7"])];
+const FAULTS: &[(&str, &[&str])] = &[
+    ("none", &[]),
+    ("pages-lose-an-agent", &["VIEW-7"]),
+    ("mcp-loses-a-tool", &["MCP-1"]),
+    ("mcp-tool-differs-from-http", &["MCP-2"]),
+    // What a schema says is a demand of the revision too, and what HTTP says is as the schema says.
+    ("mcp-wrong-structure", &["MCP-1", "MCP-2", "MCP-4"]),
+    ("mcp-text-says-something-else", &["MCP-1", "MCP-4"]),
+    // What is sent unasked breaks the profile as well, of which it is a part.
+    ("mcp-event-stream", &["PASSIVE-5", "MCP-3"]),
+    ("mcp-get-stream", &["PASSIVE-5", "MCP-3"]),
+    ("mcp-declares-list-changed", &["PASSIVE-5", "MCP-3"]),
+    ("mcp-session-id", &["MCP-3"]),
+    ("mcp-asks-for-input", &["MCP-3"]),
+    ("mcp-without-ttl", &["MCP-4"]),
+    ("mcp-any-origin", &["MCP-4"]),
+    ("mcp-any-host", &["MCP-4"]),
+];
 
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.
 const TRIES: u64 = 3;

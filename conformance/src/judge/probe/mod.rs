@@ -1,5 +1,6 @@
 //! Judges what probes recorded: one pure function for each requirement, from its exchanges to what they prove.
 //!
+//! - `mcp`: the MCP interface.
 //! - `model`: answers read by the contract's text: entries, filters, SemVer.
 //! - `pages`: the views.
 //!
@@ -14,6 +15,7 @@ use super::late_allowance_us;
 use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::{Check, row};
 
+mod mcp;
 mod model;
 mod pages;
 
@@ -28,6 +30,10 @@ pub(crate) struct Known<'a> {
     pub(crate) policies: &'a BTreeMap<String, reports::history::Policy>,
     /// W + d.
     pub(crate) late_us: u64,
+    /// What reached declared endpoints.
+    pub(crate) touches: &'a [reports::history::Touch],
+    /// A listener stood behind each of them until the end.
+    pub(crate) tripwire: bool,
 }
 
 /// One conversation.
@@ -43,6 +49,8 @@ pub(crate) struct Findings {
     breaches: Vec<Breach>,
     /// Why the samples cannot decide, if so.
     undecided: Option<String>,
+    /// What a pass is to say beside.
+    remark: Option<String>,
 }
 
 /// Something that an exchange proves wrong.
@@ -76,11 +84,23 @@ impl Findings {
 type Judge = fn(&Talk<'_>, &Known<'_>, &mut Findings);
 
 /// A judge sees one conversation after the other.
-const JUDGES: &[(Check, Judge)] = &[(Check::View7, pages::view_7)];
+const JUDGES: &[(Check, Judge)] = &[
+    (Check::Passive5, mcp::passive_5),
+    (Check::View7, pages::view_7),
+    (Check::Mcp1, mcp::mcp_1),
+    (Check::Mcp2, mcp::mcp_2),
+    (Check::Mcp3, mcp::mcp_3),
+    (Check::Mcp4, mcp::mcp_4),
+];
 
 /// Judges all conversations.
 pub(super) fn check(evidence: &Evidence, tallies: &mut Tallies) {
-    let known = Known { policies: &evidence.header.policies, late_us: late_allowance_us(evidence) };
+    let known = Known {
+        policies: &evidence.header.policies,
+        late_us: late_allowance_us(evidence),
+        touches: &evidence.touches,
+        tripwire: evidence.end.as_ref().is_some_and(|end| end.tripwire),
+    };
     for (check, judge) in JUDGES {
         let Some(id) = row(*check).map(|row| row.id) else { continue };
         let mut findings = Findings::default();
@@ -96,6 +116,7 @@ fn settle(findings: Findings, evidence: &Evidence, tallies: &mut Tallies, check:
     tally.samples += findings.samples;
     tally.decided += findings.decided;
     tally.hindrance = findings.undecided;
+    tally.remark = findings.remark;
     for breach in findings.breaches {
         let span = Span { s: breach.exchange.sent_us, e: breach.exchange.done_us };
         let before = tally.worst.as_ref().map(|worst| worst.by_us);
