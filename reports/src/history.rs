@@ -6,6 +6,7 @@
 mod abilities;
 mod exchange;
 mod reader;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use abilities::Abilities;
 pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
+pub use watch::{OutwardCall, OutwardKind, Watch};
 
 /// The version of the format that this crate writes.
 pub const FORMAT: u32 = 1;
@@ -36,6 +38,8 @@ pub enum Line {
     Touch(Touch),
     /// The registry process was started, killed, stopped or continued.
     Process(ProcessEvent),
+    /// What the kernel told of a registry process that was provoked.
+    Watch(Box<Watch>),
     /// How well the harness kept its own plan. The last line; without it the history is cut off.
     End(RunEnd),
 }

@@ -270,6 +270,19 @@ impl World {
 
     fn call_agent(&mut self, id: &str) {
         self.registrations += 1;
+        let Some(body) = self.agents.get(id).map(|agent| &agent.body) else { return };
+        let authority = |url: &Value| Some(url.as_str()?.split("://").nth(1)?.split('/').next()?.to_owned());
+        if self.fault == "calls-webhooks"
+            && let Some(address) = authority(&body["metadata"]["webhook"])
+        {
+            tokio::spawn(async move { tokio::net::TcpStream::connect(address).await.map(drop) });
+        }
+        if self.fault == "resolves-names"
+            && let Some(host) =
+                authority(&body["endpoint"]).filter(|host| host.ends_with(char::is_alphabetic))
+        {
+            tokio::spawn(async move { tokio::net::lookup_host((host, 80)).await.map(drop) });
+        }
         if self.fault != "calls-agent" || !self.registrations.is_multiple_of(7) {
             return;
         }

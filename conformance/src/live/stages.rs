@@ -1,4 +1,4 @@
-//! The stages of a run, in order: quiet, story, probes, kills, wave, provocation. Each is run if a selected requirement needs
+//! The stages of a run, in order: quiet, story, probes, kills, wave, provocation, watched. Each is run if a selected requirement needs
 //! it.
 
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::generate::{self, Act};
 mod kills;
 mod probes;
 mod provoke;
+mod watched;
 mod wave;
 
 /// Deadlines in the same instant that TIME-4 asks for.
@@ -111,6 +112,7 @@ impl Stages {
         let kills = ours && wants(&[Check::Durable1, Check::Durable2]);
         let wave = wants(&[Check::Time4]);
         let provoke = wants(&[Check::Passive1]);
+        let watched = wants(&[Check::Passive2, Check::Passive3, Check::Passive4]);
         if quiet && self.goes_on() {
             self.quiet().await;
         }
@@ -128,6 +130,9 @@ impl Stages {
         }
         if provoke && self.goes_on() {
             self.provoke().await;
+        }
+        if watched && self.goes_on() {
+            self.watched().await;
         }
         self.goes_on();
         Ok(())

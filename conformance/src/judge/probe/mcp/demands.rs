@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::model::{body, revision, step, steps};
 use super::super::{Findings, Known, Talk};
 use super::rules::{Rules, answered, error, is_legacy, posts, result, sent};
-use super::tools::{as_schema_says, text_says_the_same};
+use super::tools::{as_schema_says, called, text_says_the_same, tool};
 
 const ALL: &[&str] = &[
     "MCP-101", "MCP-102", "MCP-103", "MCP-104", "MCP-105", "MCP-106", "MCP-107", "MCP-108", "MCP-109",
@@ -121,8 +121,10 @@ fn borders(rules: &mut Rules<'_>, talk: &Talk<'_>) {
 
 fn tools(rules: &mut Rules<'_>, talk: &Talk<'_>) {
     let Some(list) = step(talk, "list").map(result) else { return };
-    let called = talk.iter().filter(|exchange| exchange.step.starts_with("call "));
-    for exchange in called {
+    // A tool that is not listed is MCP-1's.
+    let listed = |exchange: &Exchange| tool(&list, &called(exchange)).is_some();
+    let calls = talk.iter().filter(|exchange| exchange.step.starts_with("call ") && listed(exchange));
+    for exchange in calls {
         let checked = as_schema_says(exchange, &list).and_then(|()| text_says_the_same(exchange));
         rules.hold("MCP-110", exchange, checked.is_ok(), || checked.clone().err().unwrap_or_default());
     }

@@ -32,7 +32,7 @@ pub(in crate::judge::probe) fn mcp_1(talk: &Talk<'_>, _known: &Known<'_>, findin
         if exchange.answer().is_none() {
             findings.sample();
         } else {
-            let known = tool(&listed, called(exchange).as_str()).is_some();
+            let known = tool(&listed, &called(exchange)).is_some();
             // A tool that is not listed was held against the list already.
             let checked = if known { as_schema_says(exchange, &listed) } else { Ok(()) };
             findings.decide(exchange, checked.and_then(|()| text_says_the_same(exchange)));
@@ -40,11 +40,11 @@ pub(in crate::judge::probe) fn mcp_1(talk: &Talk<'_>, _known: &Known<'_>, findin
     }
 }
 
-fn tool<'a>(listed: &'a Value, name: &str) -> Option<&'a Value> {
+pub(super) fn tool<'a>(listed: &'a Value, name: &str) -> Option<&'a Value> {
     listed["tools"].as_array()?.iter().find(|tool| tool["name"] == name)
 }
 
-fn called(exchange: &Exchange) -> String {
+pub(super) fn called(exchange: &Exchange) -> String {
     sent(exchange)["params"]["name"].as_str().unwrap_or_default().to_owned()
 }
 
