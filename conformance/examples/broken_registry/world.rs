@@ -222,6 +222,7 @@ impl World {
     }
 
     pub(crate) fn register(&mut self, id: &str, body: Value, now: Instant) -> &'static str {
+        self.use_what_is_declared(&body);
         let reported = word(&body, "status", "healthy");
         if self.lives(id, now) {
             let late = self.fault == "stale-view-cache";
@@ -268,21 +269,23 @@ impl World {
         self.save(id, false);
     }
 
-    fn call_agent(&mut self, id: &str) {
-        self.registrations += 1;
-        let Some(body) = self.agents.get(id).map(|agent| &agent.body) else { return };
-        let authority = |url: &Value| Some(url.as_str()?.split("://").nth(1)?.split('/').next()?.to_owned());
+    fn use_what_is_declared(&self, body: &Value) {
+        let host = |url: &Value| Some(url.as_str()?.split("://").nth(1)?.split('/').next()?.to_owned());
         if self.fault == "calls-webhooks"
-            && let Some(address) = authority(&body["metadata"]["webhook"])
+            && let Some(address) = host(&body["metadata"]["webhook"])
         {
             tokio::spawn(async move { tokio::net::TcpStream::connect(address).await.map(drop) });
         }
+        let name = host(&body["endpoint"]).and_then(|host| Some(host.split(':').next()?.to_owned()));
         if self.fault == "resolves-names"
-            && let Some(host) =
-                authority(&body["endpoint"]).filter(|host| host.ends_with(char::is_alphabetic))
+            && let Some(name) = name.filter(|name| name.ends_with(char::is_alphabetic))
         {
-            tokio::spawn(async move { tokio::net::lookup_host((host, 80)).await.map(drop) });
+            tokio::spawn(async move { tokio::net::lookup_host((name, 80)).await.map(drop) });
         }
+    }
+
+    fn call_agent(&mut self, id: &str) {
+        self.registrations += 1;
         if self.fault != "calls-agent" || !self.registrations.is_multiple_of(7) {
             return;
         }

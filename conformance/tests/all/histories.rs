@@ -13,6 +13,8 @@ use reports::result::{RequirementReport, RequirementVerdict};
 
 mod boundaries;
 mod durable;
+mod mcp;
+mod passive;
 mod requirements;
 mod whole;
 
