@@ -120,7 +120,7 @@ fn borders(rules: &mut Rules<'_>, talk: &Talk<'_>) {
 }
 
 fn tools(rules: &mut Rules<'_>, talk: &Talk<'_>) {
-    let Some(list) = step(talk, "list").map(result) else { return };
+    let list = step(talk, "list").map(result).unwrap_or_default();
     // A tool that is not listed is MCP-1's.
     let listed = |exchange: &Exchange| tool(&list, &called(exchange)).is_some();
     let calls = talk.iter().filter(|exchange| exchange.step.starts_with("call ") && listed(exchange));
