@@ -89,6 +89,11 @@ pub fn read_log(log: &str, quiet_lines: usize, watch: &mut Watch) {
             _ => {}
         }
         let Some((kind, to)) = outward(name, arguments, &mut leads_to) else { continue };
+        // A call that went wrong was made all the same; but a means that it was refused can do nothing unseen.
+        let hidden = matches!(kind, OutwardKind::NameService | OutwardKind::Unseen);
+        if hidden && line.contains(" = -1 E") {
+            continue;
+        }
         let name = watch.names.iter().find(|name| tells(arguments, name)).cloned();
         // What else goes over a connection is no further fault.
         if kind == OutwardKind::Write && name.is_none() {
@@ -189,10 +194,12 @@ mod tests {
 8 connect(11, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.64.0.1")}, 16 <unfinished ...>
 8 <... connect resumed>) = -1 EINPROGRESS (Operation now in progress)
 8 connect(12, {sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.64.0.1")}, 16) = 0
-8 connect(12, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}, 110) = -1 ENOENT
+8 connect(12, {sa_family=AF_UNIX, sun_path="/var/run/nscd/socket"}, 110) = -1 ENOENT (No such file or directory)
+8 connect(12, {sa_family=AF_UNIX, sun_path="/run/systemd/resolve/io.systemd.Resolve"}, 110) = 0
 8 sendto(13, "x", 1, 0, {sa_family=AF_INET6, sin6_port=htons(53), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}, 28) = 1
 8 socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = 14
-8 socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)) = -1 EPERM
+8 socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)) = -1 EPERM (Operation not permitted)
+8 socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)) = 15
 8 write(10, "bait-1 again", 12) = 12"#,
         );
         let kinds: Vec<_> =
@@ -201,7 +208,7 @@ mod tests {
             kinds,
             [
                 (OutwardKind::Connect, "127.64.0.1:80", true),
-                (OutwardKind::NameService, "/var/run/nscd/socket", true),
+                (OutwardKind::NameService, "/run/systemd/resolve/io.systemd.Resolve", true),
                 (OutwardKind::Send, "[::1]:53", true),
                 (OutwardKind::Unseen, "a raw socket", true),
             ]

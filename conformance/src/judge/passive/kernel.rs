@@ -130,7 +130,9 @@ fn stands_in(word: &str, address: &str) -> bool {
 
 /// What the log cannot see leaves a requirement undecided.
 fn blind_spot(watch: &Watch, tally: &mut Tally, kinds: &[OutwardKind]) {
-    let blind = watch.calls.iter().find(|call| kinds.contains(&call.kind));
+    // Before the provocations nobody knew a declared name that could be asked for.
+    let matters = |call: &&OutwardCall| call.provoked || call.kind == OutwardKind::Unseen;
+    let blind = watch.calls.iter().filter(matters).find(|call| kinds.contains(&call.kind));
     if let Some(call) = blind {
         tally.hindrance = Some(format!("what it did by {} is not seen: {}", call.to, call.text));
     } else if watch.omitted > 0 {

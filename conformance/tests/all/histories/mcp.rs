@@ -7,6 +7,12 @@ use super::*;
 
 type Headers = &'static [(&'static str, &'static str)];
 
+/// An answer, before it is kept.
+type Told = (u16, Headers, Value);
+
+/// A rule, a step, an answer that keeps the rule and one that breaks it.
+type Row<A> = (&'static str, &'static str, A, A);
+
 const JSON: Headers = &[("content-type", "application/json")];
 const STREAM: Headers = &[("content-type", "text/event-stream")];
 
@@ -41,7 +47,7 @@ impl Story {
     }
 
     /// A message to `/mcp` and its answer.
-    fn asks(self, requirement: &str, step: &str, sent: Value, answer: (u16, Headers, Value)) -> Self {
+    fn asks(self, requirement: &str, step: &str, sent: Value, answer: Told) -> Self {
         let (status, headers, body) = answer;
         self.exchange(
             (requirement, "bait", step),
@@ -75,7 +81,7 @@ fn breaks(story: &Story, requirement: &str, rule: &str) {
 #[test]
 fn what_a_server_sends_unasked_breaks_the_rule_of_its_name() {
     let list = result(json!({ "tools": [] }));
-    let rows: [(&str, &str, (u16, Headers, Value), (u16, Headers, Value)); 8] = [
+    let rows: [Row<Told>; 8] = [
         ("PULL-001", "list", (200, JSON, list.clone()), (200, JSON, request("sampling/createMessage"))),
         (
             "PULL-004",
@@ -157,7 +163,7 @@ fn bytes_over_an_idle_connection_break_pull_013_once_an_agent_expired_meanwhile(
 #[test]
 fn what_the_revision_demands_breaks_the_rule_of_its_name() {
     let lasting = result(json!({ "tools": [], "ttlMs": 1, "cacheScope": "public" }));
-    let rows: [(&str, &str, (u16, Value), (u16, Value)); 11] = [
+    let rows: [Row<(u16, Value)>; 11] = [
         (
             "MCP-101",
             "discover",
