@@ -35,7 +35,7 @@ impl Tamper {
     }
 
     fn every_second(&self) -> bool {
-        self.count.fetch_add(1, Ordering::Relaxed) % 2 == 0
+        self.count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
     }
 }
 
