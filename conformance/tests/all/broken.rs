@@ -218,7 +218,9 @@ async fn a_run_that_is_ended_early_is_judged_all_the_same_and_leaves_nothing_run
         "the registry still listens at {address}"
     );
     // The history is whole: judged again it says the same.
-    let again = conformance::judge::judge_file(&history, &conformance::judge::Ask::default()).unwrap();
+    let selection = Selection::parse(None, &core_ids()).unwrap();
+    let ask = conformance::judge::Ask { selection, ..Default::default() };
+    let again = conformance::judge::judge_file(&history, &ask).unwrap();
     let verdicts = |judgement: &conformance::judge::Judgement| -> Vec<_> {
         let decided = judgement.requirements.iter().filter(|row| row.id != "TIME-4");
         decided.map(|row| (row.id.clone(), row.verdict, row.decided)).collect()
