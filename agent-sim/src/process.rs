@@ -4,6 +4,7 @@
 //! - `life`: one run of the program, from start to end.
 //! - `output`: drains what the child prints and keeps the end of it.
 //! - `store_hold`: locks the registry's store, so that it cannot be written.
+//! - `watch`: a process under the kernel's eye.
 //! - `usage`: what the child and the harness itself use.
 
 use std::path::Path;
@@ -21,12 +22,14 @@ mod life;
 mod output;
 mod store_hold;
 mod usage;
+mod watch;
 
 use life::{KILL_TIME, Life, url_of};
 
 pub use launch::{LaunchError, LaunchSpec, Ready, command_launch, reference_launch};
 pub use store_hold::StoreHold;
 pub use usage::{CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage, pss_bytes};
+pub use watch::{can_watch, read_log, watched};
 
 /// How often a start is tried while the port turns out to be in use.
 const PORT_TRIES: u32 = 3;
@@ -84,6 +87,11 @@ impl RegistryProcess {
     /// `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         url_of(self.port)
+    }
+
+    /// How it was started.
+    pub fn spec(&self) -> &LaunchSpec {
+        &self.spec
     }
 
     /// Its process id; the last one while it does not run.

@@ -7,6 +7,7 @@ mod abilities;
 mod exchange;
 mod hardship;
 mod reader;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ pub use abilities::Abilities;
 pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
 pub use hardship::{Hardship, LeftOut, SpoiltStore};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
+pub use watch::{OutwardCall, OutwardKind, Watch};
 
 /// The version of the format that this crate writes.
 pub const FORMAT: u32 = 1;
@@ -42,6 +44,8 @@ pub enum Line {
     Hardship(Hardship),
     /// A requirement that cannot be decided here, and why.
     LeftOut(LeftOut),
+    /// What the kernel told of a registry process that was provoked.
+    Watch(Box<Watch>),
     /// How well the harness kept its own plan. The last line; without it the history is cut off.
     End(RunEnd),
 }

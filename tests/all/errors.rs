@@ -75,7 +75,7 @@ fn unknown_flags_dialects_requirements_and_profiles_without_checks_are_usage_err
     for (arguments, word) in [
         (&["loadtest"][..], "SCENARIO"),
         (&["conformance", "--only", "TIME-99"], "TIME-99"),
-        (&["conformance", "--profile", "mcp"], "mcp"),
+        (&["conformance", "--profile", "mcp", "--only", "TIME-1"], "mcp"),
         (&["conformance", "--dialect", "klingon"], "klingon"),
         (&["loadtest", "scenarios/quickstart.toml", "--dialect", "klingon"], "klingon"),
         (&["loadtest", "scenarios/quickstart.toml", "--target", "http://127.0.0.1:1"], "127.0.0.1:1"),

@@ -46,6 +46,10 @@ async fn main() {
             other => panic!("unknown argument {other}"),
         }
     }
+    if fault == "phones-home" {
+        let home = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+        home.send_to(b"I am here", "127.0.0.1:9").expect("it is sent, whoever hears it");
+    }
     let world = Arc::new(Mutex::new(World::load(&data, fault, policies)));
     tokio::spawn(sweep(Arc::clone(&world)));
     let app = Router::new()

@@ -24,6 +24,7 @@ use registry::config::{Overrides, Settings};
 use tamper::Tamper;
 use tokio::net::TcpListener;
 
+mod mcp;
 mod order;
 mod tamper;
 
@@ -34,8 +35,18 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LONGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// Request headers that are passed on.
-const PASSED_ON: &[&str] =
-    &["content-type", "if-none-match", "accept", "mcp-protocol-version", "mcp-method", "mcp-name"];
+const PASSED_ON: &[&str] = &[
+    "content-type",
+    "if-none-match",
+    "accept",
+    "host",
+    "origin",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "mcp-method",
+    "mcp-name",
+];
 
 struct Proxy {
     wire: Wire,

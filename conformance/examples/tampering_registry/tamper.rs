@@ -27,10 +27,12 @@ impl Tamper {
     /// Spoils the request.
     pub(super) fn before(&self, request: &mut WireRequest) {
         self.order.before(&self.fault, request);
+        super::mcp::before(&self.fault, request);
     }
 
     /// Spoils the answer.
     pub(super) async fn after(&self, request: &WireRequest, answer: &mut WholeAnswer, wire: &Wire) {
+        super::mcp::after(&self.fault, request, answer);
         let list = request.path.starts_with("/agents?") && request.method == "GET";
         match self.fault.as_str() {
             "pages-lose-an-agent" if list && request.path.contains("cursor=") && self.every_second() => {

@@ -12,24 +12,36 @@ pub const REQUIREMENTS: &[Requirement] = &[
         1,
         "No connection ever reaches an endpoint that an agent declared: every simulated agent has an address of its own with a listener behind it (TCP and UDP), and none is touched during the whole run, the faults included.",
     ),
-    unchecked(
+    checked(
         "PASSIVE-2",
         Profile::Core,
+        Check::Passive2,
+        Need::Nothing,
+        1,
         "The registry process opens no outbound connection and sends no datagram, to anybody but its configured store. Evidence from the kernel, where the harness starts the registry.",
     ),
-    unchecked(
+    checked(
         "PASSIVE-3",
         Profile::Core,
+        Check::Passive3,
+        Need::Nothing,
+        1,
         "An agent's declared host names are never resolved (a DNS listener of the harness hears nothing).",
     ),
-    unchecked(
+    checked(
         "PASSIVE-4",
         Profile::Core,
+        Check::Passive4,
+        Need::Nothing,
+        1,
         "PASSIVE-1 to 3 hold while the registry is provoked: agents vanish, are deregistered, expire in waves, declare endpoints that look like callbacks, webhooks or health URLs; every route of its OpenAPI document is called.",
     ),
-    unchecked(
+    checked(
         "PASSIVE-5",
         Profile::Mcp,
+        Check::Passive5,
+        Need::Contract,
+        20,
         "Nothing is sent that no request asked for: no server-to-client request or notification, no event stream, no push capability declared.",
     ),
     checked(
@@ -335,20 +347,36 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Profile::Contract,
         "A million ids registered and gone: memory returns to within 1.2 of before.",
     ),
-    unchecked(
+    checked(
         "MCP-1",
         Profile::Mcp,
+        Check::Mcp1,
+        Need::Contract,
+        12,
         "The six tools exist with schemas; their structured results validate against them, and the text block says the same.",
     ),
-    unchecked("MCP-2", Profile::Mcp, "Tool and HTTP answers agree at one revision."),
-    unchecked(
+    checked(
+        "MCP-2",
+        Profile::Mcp,
+        Check::Mcp2,
+        Need::Contract,
+        4,
+        "Tool and HTTP answers agree at one revision.",
+    ),
+    checked(
         "MCP-3",
         Profile::Mcp,
+        Check::Mcp3,
+        Need::Contract,
+        30,
         "The rules PULL-001 to PULL-015 of findings/mcp-and-passivity.md (the profile pull-only/1), tested with a client that BAITS: it declares every client capability, sends a progress token and a log level on every call, asks for GET, for subscriptions/listen, for resources/subscribe, and shows that nothing ever comes.",
     ),
-    unchecked(
+    checked(
         "MCP-4",
         Profile::Mcp,
+        Check::Mcp4,
+        Need::Contract,
+        30,
         "The rules MCP-101 to MCP-116 of the same page (what revision 2026-07-28 demands of such a server), Origin and Host each alone included.",
     ),
 ];

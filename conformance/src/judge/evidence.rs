@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use reports::history::{
     AgentSeen, CallRecord, Exchange, FORMAT, Filter, Line, Operation, Outcome, ProcessChange, Reported,
-    RunEnd, RunHeader, Status, Touch,
+    RunEnd, RunHeader, Status, Touch, Watch,
 };
 
 use super::JudgeError;
@@ -126,6 +126,7 @@ pub(crate) struct Evidence {
     pub(crate) pauses: Vec<Pause>,
     pub(crate) touches: Vec<Touch>,
     pub(crate) provocations: Vec<Provocation>,
+    pub(crate) watches: Vec<Watch>,
     /// What probes recorded.
     pub(crate) exchanges: Vec<Exchange>,
     pub(crate) beside: Beside,
@@ -176,6 +177,7 @@ impl Gathering {
             pauses: Vec::new(),
             touches: Vec::new(),
             provocations: Vec::new(),
+            watches: Vec::new(),
             exchanges: Vec::new(),
             beside: Beside::default(),
             strangers: false,
@@ -197,6 +199,7 @@ impl Gathering {
         match line {
             Line::Run(_) => return Err(JudgeError::TwoHeaders),
             Line::End(end) => self.evidence.end = Some(end),
+            Line::Watch(watch) => self.evidence.watches.push(*watch),
             Line::Touch(touch) => self.evidence.touches.push(touch),
             Line::Process(event) => self.take_process(event.event, Span { s: event.s_us, e: event.e_us }),
             Line::Hardship(hardship) => self.evidence.beside.take_hardship(hardship),

@@ -1,11 +1,16 @@
 //! PASSIVE-1: nobody ever reaches an address that an agent declared.
+//!
+//! - `kernel`: PASSIVE-2 to 4.
 
 use super::evidence::{Evidence, Provocation, Span};
 use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::Check;
 
+mod kernel;
+
 /// Touches count against the registry whenever they come: the listeners belong to this run alone.
 pub(super) fn check(evidence: &Evidence, tallies: &mut Tallies) {
+    kernel::check(evidence, tallies);
     let tally = tallies.of(Check::Passive1);
     let declared =
         evidence.agents.values().filter(|agent| agent.beats.iter().any(|beat| beat.full && beat.certain));

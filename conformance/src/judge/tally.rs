@@ -34,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) worst: Option<Case>,
     /// Why it cannot be decided, whatever the samples say.
     pub(crate) hindrance: Option<String>,
+    /// Why it could not be asked here at all: then it is not applicable.
+    pub(crate) absent: Option<String>,
     /// What else the report is to say of a pass.
     pub(crate) remark: Option<String>,
     /// The exchanges around the worst case of a probe, line by line.
@@ -162,6 +164,8 @@ pub(crate) fn report(
         (RequirementVerdict::Undecided, reason)
     } else if let Some(case) = &tally.worst {
         (RequirementVerdict::Fail, broken_sentence(case, tally))
+    } else if let Some(absent) = &tally.absent {
+        (RequirementVerdict::NotApplicable, absent.clone())
     } else if let Some(hindrance) = &tally.hindrance {
         (RequirementVerdict::Undecided, hindrance.clone())
     } else if tally.decided < row.enough {

@@ -1,5 +1,5 @@
 //! The stages of a run, in order: quiet, story, deadlines, probes, clock, pause, trouble, kills, restarts, spoilt store,
-//! wave, provocation. Each is run if a selected requirement needs it.
+//! wave, provocation, watched. Each is run if a selected requirement needs it.
 
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ mod probes;
 mod provoke;
 mod restarts;
 mod trouble;
+mod watched;
 mod wave;
 
 /// Deadlines in the same instant that TIME-4 asks for.
@@ -123,6 +124,7 @@ impl Stages {
         let kills = ours && wants(&[Check::Durable1, Check::Durable2]);
         let wave = wants(&[Check::Time4]);
         let provoke = wants(&[Check::Passive1]);
+        let watched = wants(&[Check::Passive2, Check::Passive3, Check::Passive4]);
         if quiet && self.goes_on() {
             self.quiet().await;
         }
@@ -158,6 +160,9 @@ impl Stages {
         }
         if provoke && self.goes_on() {
             self.provoke().await;
+        }
+        if watched && self.goes_on() {
+            self.watched().await;
         }
         self.goes_on();
         Ok(())

@@ -4,6 +4,7 @@
 //! - `input`: INPUT-1 and INPUT-3.
 //! - `bytes`: INPUT-2.
 //! - `raw`: bytes over a connection of their own.
+//! - `mcp`: PASSIVE-5 and MCP-1 to MCP-4.
 //! - `views`: VIEW-1 and VIEW-4 to VIEW-11, but for what the agents of other stages show already.
 //!
 //! A probe asks and records; it judges nothing. Every exchange goes into the history under the requirement's id, a
@@ -33,6 +34,7 @@ use crate::live::recorder::Recorder;
 
 mod bytes;
 mod input;
+mod mcp;
 mod races;
 mod raw;
 mod views;
@@ -84,6 +86,11 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe { check: Check::View9, company: Company::Others, run: |prober| Box::pin(views::view_9(prober)) },
     Probe { check: Check::View10, company: Company::Others, run: |prober| Box::pin(views::view_10(prober)) },
     Probe { check: Check::View11, company: Company::Others, run: |prober| Box::pin(views::view_11(prober)) },
+    Probe { check: Check::Passive5, company: Company::Others, run: |prober| Box::pin(mcp::bait(prober)) },
+    Probe { check: Check::Mcp1, company: Company::Others, run: |prober| Box::pin(mcp::mcp_1(prober)) },
+    Probe { check: Check::Mcp2, company: Company::Alone, run: |prober| Box::pin(mcp::mcp_2(prober)) },
+    Probe { check: Check::Mcp3, company: Company::Others, run: |prober| Box::pin(mcp::bait(prober)) },
+    Probe { check: Check::Mcp4, company: Company::Alone, run: |prober| Box::pin(mcp::mcp_4(prober)) },
 ];
 
 /// What a note about the registry's memory begins with; bytes follow.
@@ -98,6 +105,8 @@ pub(crate) struct Prober {
     pub(crate) requirement: &'static str,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) wire: Wire,
+    /// Where the wire goes.
+    pub(crate) url: String,
     pub(crate) policies: Arc<BTreeMap<String, Policy>>,
     pub(crate) bound_ms: u64,
     pub(crate) seed: u64,
@@ -131,7 +140,6 @@ impl Prober {
         } else {
             self.wire.send_whole(&request).await
         };
-        let done_us = clock.now_us();
         let outcome = match result {
             Ok(answer) => ExchangeOutcome::Answered(Answer {
                 status: answer.status,
@@ -140,12 +148,24 @@ impl Prober {
             }),
             Err(error) => ExchangeOutcome::Failed { outcome: error.outcome(), cause: error.to_string() },
         };
+        self.keep(case, step, (request, sent_us), outcome, note)
+    }
+
+    /// Records what came, just now, of a request that was sent then.
+    pub(crate) fn keep(
+        &self,
+        case: &str,
+        step: &str,
+        (request, sent_us): (WireRequest, u64),
+        outcome: ExchangeOutcome,
+        note: Option<String>,
+    ) -> Exchange {
         let exchange = Exchange {
             requirement: self.requirement.to_owned(),
             case: case.to_owned(),
             step: step.to_owned(),
             sent_us,
-            done_us,
+            done_us: self.recorder.clock.now_us(),
             method: request.method.to_owned(),
             target: request.path,
             request_headers: request

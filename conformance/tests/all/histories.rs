@@ -14,6 +14,8 @@ use reports::result::{RequirementReport, RequirementVerdict};
 mod boundaries;
 mod durable;
 mod hardships;
+mod mcp;
+mod passive;
 mod probes;
 mod races;
 mod requirements;

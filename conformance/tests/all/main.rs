@@ -12,3 +12,9 @@ mod histories;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;
 mod tampered;
+
+/// Load makes live runs undecided: whoever holds one takes this first.
+async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    MACHINE.lock().await
+}

@@ -11,6 +11,9 @@ use reports::result::RequirementVerdict;
 use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
 use tokio::sync::watch;
 
+use crate::alone;
+use crate::not_judged::not_judged;
+
 /// The requirements that probes decide.
 const PROBED: &[&str] = &["VIEW-1", "VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11"];
 
@@ -43,6 +46,28 @@ const RACE_FAULTS: &[(&str, &[&str])] = &[
     ("one-fault-is-named", &["INPUT-1"]),
     ("a-nul-is-a-500", &["INPUT-2"]),
     ("unknown-parameters-are-dropped", &["INPUT-3"]),
+];
+
+/// The same of the MCP interface.
+const PROBED_MCP: &[&str] = &["PASSIVE-5", "MCP-1", "MCP-2", "MCP-3", "MCP-4"];
+
+/// A fault, and exactly what of these fails by it.
+const MCP_FAULTS: &[(&str, &[&str])] = &[
+    ("none", &[]),
+    ("mcp-loses-a-tool", &["MCP-1"]),
+    ("mcp-tool-differs-from-http", &["MCP-2"]),
+    // That a result is as its schema says is a demand of the revision too.
+    ("mcp-wrong-structure", &["MCP-1", "MCP-4"]),
+    ("mcp-text-says-something-else", &["MCP-1", "MCP-4"]),
+    // What is sent unasked breaks the profile as well, of which it is a part.
+    ("mcp-event-stream", &["PASSIVE-5", "MCP-3"]),
+    ("mcp-get-stream", &["PASSIVE-5", "MCP-3"]),
+    ("mcp-declares-list-changed", &["PASSIVE-5", "MCP-3"]),
+    ("mcp-session-id", &["MCP-3"]),
+    ("mcp-asks-for-input", &["MCP-3"]),
+    ("mcp-without-ttl", &["MCP-4"]),
+    ("mcp-any-origin", &["MCP-4"]),
+    ("mcp-any-host", &["MCP-4"]),
 ];
 
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.
@@ -149,7 +174,7 @@ async fn check(
             Err(error) => return Err(format!("{error} (seed {seed})\n{last}")),
         }
     }
-    eprintln!("{fault}: not judged, the machine was too slow to decide in {TRIES} runs\n{last}");
+    not_judged(fault, &format!("undecided in {TRIES} runs: {last}"));
     Ok(())
 }
 
@@ -163,7 +188,13 @@ async fn each_registry_tampered_in_order_or_input_fails_on_what_its_fault_breaks
     matrix(PROBED_RACES, RACE_FAULTS).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_registry_with_a_tampered_mcp_interface_fails_on_what_its_fault_breaks() {
+    matrix(PROBED_MCP, MCP_FAULTS).await;
+}
+
 async fn matrix(probed: &'static [&'static str], faults: &'static [(&'static str, &'static [&'static str])]) {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let chosen = std::env::var("FAULT").ok();
     let chosen = |name: &str| chosen.as_deref().is_none_or(|chosen| chosen == name);

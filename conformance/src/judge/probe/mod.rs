@@ -1,5 +1,6 @@
 //! Judges what probes recorded: one pure function for each requirement, from its exchanges to what they prove.
 //!
+//! - `mcp`: the MCP interface.
 //! - `model`: answers read by the contract's text: entries, filters, SemVer.
 //! - `races`: RACE-3 to RACE-7.
 //! - `input`: INPUT-1 and INPUT-3.
@@ -29,6 +30,7 @@ mod bytes;
 mod events;
 mod filters;
 mod input;
+mod mcp;
 mod model;
 mod pages;
 mod races;
@@ -48,6 +50,10 @@ pub(crate) struct Known<'a> {
     pub(crate) policies: &'a BTreeMap<String, reports::history::Policy>,
     /// W + d.
     pub(crate) late_us: u64,
+    /// What reached declared endpoints.
+    pub(crate) touches: &'a [reports::history::Touch],
+    /// A listener stood behind each of them until the end.
+    pub(crate) tripwire: bool,
 }
 
 impl Known<'_> {
@@ -68,6 +74,10 @@ pub(crate) struct Findings {
     /// What of it decided something.
     decided: u64,
     breaches: Vec<Breach>,
+    /// Why the samples cannot decide, if so.
+    undecided: Option<String>,
+    /// What a pass is to say beside.
+    remark: Option<String>,
 }
 
 /// Something that an exchange proves wrong.
@@ -125,11 +135,21 @@ const JUDGES: &[(Check, Judge)] = &[
     (Check::View9, filters::view_9),
     (Check::View10, wiring::view_10),
     (Check::View11, events::view_11),
+    (Check::Passive5, mcp::passive_5),
+    (Check::Mcp1, mcp::mcp_1),
+    (Check::Mcp2, mcp::mcp_2),
+    (Check::Mcp3, mcp::mcp_3),
+    (Check::Mcp4, mcp::mcp_4),
 ];
 
 /// Judges all conversations.
 pub(super) fn check(evidence: &Evidence, tallies: &mut Tallies) {
-    let known = Known { policies: &evidence.header.policies, late_us: late_allowance_us(evidence) };
+    let known = Known {
+        policies: &evidence.header.policies,
+        late_us: late_allowance_us(evidence),
+        touches: &evidence.touches,
+        tripwire: evidence.end.as_ref().is_some_and(|end| end.tripwire),
+    };
     for (check, judge) in JUDGES {
         let Some(id) = row(*check).map(|row| row.id) else { continue };
         let mut findings = Findings::default();
@@ -144,6 +164,8 @@ fn settle(findings: Findings, evidence: &Evidence, tallies: &mut Tallies, check:
     let tally = tallies.of(check);
     tally.samples += findings.samples;
     tally.decided += findings.decided;
+    tally.hindrance = findings.undecided;
+    tally.remark = findings.remark;
     for breach in findings.breaches {
         let span = Span { s: breach.exchange.sent_us, e: breach.exchange.done_us };
         let before = tally.worst.as_ref().map(|worst| worst.by_us);

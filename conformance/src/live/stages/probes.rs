@@ -39,6 +39,7 @@ impl Stages {
                 requirement,
                 recorder: Arc::clone(&self.recorder),
                 wire: wire.clone(),
+                url: self.target.url.clone(),
                 policies: Arc::clone(&policies),
                 bound_ms: self.target.transition_bound_ms,
                 seed: self.seed,

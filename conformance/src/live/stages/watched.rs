@@ -1,0 +1,196 @@
+//! PASSIVE-2 to 4: a second registry, under the kernel's eye where that can be had, is given every reason to call.
+//!
+//! - `routes`: every route of its OpenAPI document, or of the contract.
+//! - `baits`: agents that declare what looks as if it wanted to be called.
+//!
+//! It is a process of its own, started by the same command, so that the log slows down no judged call. Where the
+//! kernel cannot be asked the registry at hand is provoked, and only the listeners tell.
+
+use std::time::Duration;
+
+use agent_sim::client::Wire;
+use agent_sim::dialect::{Call, WireAnswer, WireRequest};
+use agent_sim::process::{RegistryProcess, can_watch, read_log, watched};
+use baits::{Bait, Forms};
+use reports::history::{CallRecord, Line, Operation, Outcome, Watch};
+
+use super::Stages;
+
+mod baits;
+mod routes;
+
+/// So many agents come; each form of endpoint is there several times.
+const AGENTS: u32 = 24;
+
+/// Every third says goodbye; the others vanish and expire in one wave.
+const LEAVING: u32 = 3;
+
+/// A call that hangs, a long-poll perhaps, is given up after this.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Expiry is waited for at most so long; where leases are longer it is not provoked.
+const LONGEST_LEASE_MS: u64 = 45_000;
+
+/// A registry may call a little later, from a queue of its own.
+const AFTERMATH_MS: u64 = 1_000;
+
+/// Where the provocations go.
+struct Field {
+    wire: Wire,
+    url: String,
+}
+
+impl Stages {
+    /// Provokes, and writes what the kernel saw.
+    pub(super) async fn watched(&mut self) {
+        self.say("provoking a registry that the kernel watches".to_owned());
+        let mut watch = Watch { s_us: self.recorder.clock.now_us(), ..Watch::default() };
+        let folder = match tempfile::tempdir() {
+            Ok(folder) => folder,
+            Err(error) => return self.invalid.push(format!("cannot make a temporary folder: {error}")),
+        };
+        let log = folder.path().join("calls");
+        let process = match self.start_watched(&log).await {
+            Ok(process) => Some(process),
+            Err(reason) => {
+                watch.unavailable = Some(reason);
+                None
+            }
+        };
+        let url = process.as_ref().map_or_else(|| self.target.url.clone(), RegistryProcess::url);
+        let wire = match Wire::new(&url, CALL_TIMEOUT) {
+            Ok(wire) => wire,
+            Err(error) => return self.invalid.push(error.to_string()),
+        };
+        if let Some(process) = &process {
+            let spec = process.spec();
+            watch.configured = spec.arguments.iter().chain(spec.environment.values()).cloned().collect();
+        }
+        let quiet_lines = read(&log).lines().count();
+        watch.s_us = self.recorder.clock.now_us();
+        self.bait(&Field { wire, url }, &mut watch).await;
+        watch.e_us = self.recorder.clock.now_us();
+        if let Some(mut process) = process {
+            if process.check().is_some() {
+                let last = process.last_output();
+                self.failed
+                    .push(format!("the registry ended while it was provoked; its last output: {last}"));
+            }
+            process.stop().await;
+            read_log(&read(&log), quiet_lines, &mut watch);
+        }
+        self.recorder.write(&Line::Watch(Box::new(watch)));
+    }
+
+    /// The same command in a folder and on a port of its own; or why not, in words.
+    async fn start_watched(&self, log: &std::path::Path) -> Result<RegistryProcess, String> {
+        let Some(process) = &self.target.process else {
+            return Err(
+                "the registry is only reached, not started here, so its kernel cannot be asked".to_owned()
+            );
+        };
+        can_watch().await?;
+        let spec = watched(process.spec(), log);
+        let started = RegistryProcess::start(spec, self.recorder.clock).await;
+        started.map_err(|error| format!("under strace the registry does not start: {error}"))
+    }
+
+    async fn bait(&mut self, field: &Field, watch: &mut Watch) {
+        let (agent_type, lease_ms) = self.briefest();
+        let mut baits = Vec::new();
+        for _ in 0..AGENTS {
+            self.next_number += 1;
+            let id = format!("bait-{:06}", self.next_number);
+            let endpoint = self.tripwire.assign(self.next_number, &id);
+            baits.push(Bait::new(id, &agent_type, endpoint, self.next_number, self.seed));
+        }
+        watch.names = baits.iter().map(|bait| bait.name.clone()).collect();
+        for bait in &baits {
+            let Some(request) = self.target.dialect.request(&Call::Register(bait.document.clone())) else {
+                return;
+            };
+            for form in Forms::of(bait, &request) {
+                self.provoke_at(field, bait.id(), form).await;
+            }
+            let renew = Call::Renew {
+                agent_id: bait.id().to_owned(),
+                status: None,
+                order: None,
+                wiring_revision: None,
+            };
+            self.provoke_call(field, bait.id(), &renew).await;
+        }
+        if let Some(first) = baits.first() {
+            let mut answers: Vec<WireAnswer> = Vec::new();
+            while answers.len() < routes::MOST && !self.recorder.stopped() {
+                let Some(request) = self.target.dialect.provoke(&first.document, &answers) else { break };
+                answers.push(self.provoke_at(field, first.id(), request).await);
+            }
+            let openapi = field.wire.send(&WireRequest::bare("GET", "/openapi.json")).await;
+            let document = openapi.ok().filter(|answer| answer.status == 200);
+            let contract = self.target.dialect.abilities().contract;
+            let body = self.target.dialect.request(&Call::Register(first.document.clone()));
+            let body = body.map(|request| request.body).unwrap_or_default();
+            for request in routes::all(document.as_ref(), contract, first.id(), &body) {
+                self.provoke_at(field, first.id(), request).await;
+            }
+        }
+        for bait in baits.iter().filter(|bait| bait.number % LEAVING == 0) {
+            self.provoke_call(field, bait.id(), &Call::Leave { agent_id: bait.id().to_owned() }).await;
+        }
+        let silent_ms = if lease_ms <= LONGEST_LEASE_MS {
+            watch.expired = baits.iter().filter(|bait| bait.number % LEAVING != 0).count() as u64;
+            lease_ms + self.target.transition_bound_ms + AFTERMATH_MS
+        } else {
+            AFTERMATH_MS
+        };
+        self.recorder.sleep_until(self.recorder.clock.now_us() + silent_ms * 1000).await;
+        // Some learn of an expiry only when they look.
+        for bait in &baits {
+            self.provoke_call(field, bait.id(), &Call::Read { agent_id: bait.id().to_owned() }).await;
+        }
+    }
+
+    /// The type whose lease is the shortest, and that lease.
+    fn briefest(&self) -> (String, u64) {
+        let policies = self.target.policies.iter();
+        let briefest = policies.min_by_key(|(_, policy)| policy.expires_after_ms);
+        briefest.map_or(("default".to_owned(), u64::MAX), |(name, policy)| {
+            (name.clone(), policy.expires_after_ms)
+        })
+    }
+
+    async fn provoke_call(&self, field: &Field, agent_id: &str, call: &Call) {
+        if let Some(request) = self.target.dialect.request(call) {
+            self.provoke_at(field, agent_id, request).await;
+        }
+    }
+
+    async fn provoke_at(&self, field: &Field, agent_id: &str, request: WireRequest) -> WireAnswer {
+        let none = WireAnswer { status: 599, etag: None, retry_after: None, body: Vec::new() };
+        if self.recorder.stopped() {
+            return none;
+        }
+        let s_us = self.recorder.clock.now_us();
+        let answer = field.wire.send(&request).await;
+        let record = CallRecord {
+            agent: Some(agent_id.to_owned()),
+            op: Operation::Provoke,
+            planned_us: None,
+            s_us,
+            e_us: self.recorder.clock.now_us(),
+            outcome: if answer.is_ok() { Outcome::Shown } else { Outcome::Failed },
+            http: answer.as_ref().ok().map(|answer| answer.status),
+            sent: None,
+            seen: None,
+            note: Some(format!("{} {}{}", request.method, field.url, request.path)),
+        };
+        self.recorder.write(&Line::Call(record));
+        answer.unwrap_or(none)
+    }
+}
+
+/// What strace has written so far; nothing where it did not run.
+fn read(log: &std::path::Path) -> String {
+    std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
