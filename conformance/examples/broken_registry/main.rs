@@ -23,6 +23,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use world::{LATE, World, policy, policy_name, word};
 
+mod spoilt;
 mod world;
 
 /// How often timers are looked at and buffered lines are written.

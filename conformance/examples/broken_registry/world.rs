@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
@@ -61,20 +61,6 @@ pub(crate) struct World {
     pub(crate) events: BTreeMap<String, Vec<u64>>,
 }
 
-/// Ends the program when a line of the file is none of ours; the last one may be cut off.
-fn refuse_spoilt(data: &Path) {
-    let bytes = std::fs::read(data).unwrap_or_default();
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let lines = bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    for line in lines {
-        assert!(
-            serde_json::from_slice::<Value>(line).is_ok(),
-            "{} is torn or not ours; it was left untouched",
-            data.display()
-        );
-    }
-}
-
 pub(crate) fn policy_name(text: &str) -> String {
     text.split('=').next().unwrap_or_default().to_owned()
 }
@@ -91,7 +77,7 @@ impl World {
     pub(crate) fn load(data: &PathBuf, fault: String, policies: BTreeMap<String, Policy>) -> Self {
         let file = OpenOptions::new().create(true).append(true).read(true).open(data).expect("the data file");
         if fault != "takes-any-store" {
-            refuse_spoilt(data);
+            crate::spoilt::refuse(data);
         }
         let lines: Vec<Value> = BufReader::new(file.try_clone().expect("a second handle"))
             .lines()

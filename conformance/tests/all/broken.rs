@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use conformance::catalogue::{Need, REQUIREMENTS, Selection};
+use conformance::catalogue::{REQUIREMENTS, Selection};
 use conformance::generate;
 use conformance::live::{Outcome, RunOptions, run};
 use reports::result::RequirementVerdict;
@@ -15,47 +15,93 @@ use crate::alone;
 use crate::not_judged::not_judged;
 
 /// One fault, and exactly what fails by it.
+#[derive(Clone, Copy)]
 struct Fault {
     name: &'static str,
     must: &'static [&'static str],
 }
 
-const FAULTS: &[Fault] = &[
-    Fault { name: "none", must: &[] },
-    // The kernel sees the call as well, and so do those that provoke it.
-    Fault { name: "calls-agent", must: &["PASSIVE-1", "PASSIVE-2", "PASSIVE-4"] },
-    Fault { name: "calls-webhooks", must: &["PASSIVE-1", "PASSIVE-2", "PASSIVE-4"] },
-    Fault { name: "phones-home", must: &["PASSIVE-2"] },
-    // A question for a name is a datagram.
-    Fault { name: "resolves-names", must: &["PASSIVE-2", "PASSIVE-3", "PASSIVE-4"] },
-    // Steady agents near D are shown as degraded too.
-    Fault { name: "degrades-early", must: &["TIME-1", "TIME-7"] },
-    // A lease that is cut short is cut short behind a restart as well.
-    Fault { name: "expires-early", must: &["TIME-2", "DURABLE-2"] },
-    Fault { name: "never-degrades", must: &["TIME-3"] },
-    Fault { name: "expires-late", must: &["TIME-4"] },
-    // What goes back to healthy is not degraded in time either.
-    Fault { name: "status-goes-backwards", must: &["TIME-3", "TIME-5"] },
-    // The type that is held to another's longer policy degrades and expires late.
-    Fault { name: "one-policy-for-all", must: &["TIME-3", "TIME-4", "TIME-6"] },
-    // A flap under renewals is a status that is early as well.
-    Fault { name: "flaps-under-steady-beats", must: &["TIME-1", "TIME-7"] },
-    Fault { name: "renews-the-expired", must: &["RACE-1"] },
-    Fault { name: "race-shortens-lease", must: &["RACE-2"] },
-    Fault { name: "stale-view-cache", must: &["VIEW-2"] },
-    Fault { name: "wrong-304", must: &["VIEW-3"] },
-    Fault { name: "renewals-bump-revision", must: &["VIEW-5"] },
-    Fault { name: "forgets-acknowledged", must: &["DURABLE-1"] },
-    Fault { name: "no-lease-after-restart", must: &["DURABLE-2"] },
-    Fault { name: "leases-on-wall-clock", must: &["TIME-8"] },
-    Fault { name: "pause-is-silence", must: &["TIME-9"] },
-    // Whom each restart revives comes back by itself as well.
-    Fault { name: "immortal", must: &["DURABLE-3", "DURABLE-4"] },
-    Fault { name: "forgets-expiries", must: &["DURABLE-4"] },
-    Fault { name: "numbers-start-again", must: &["DURABLE-4"] },
-    Fault { name: "unknown-under-trouble", must: &["DURABLE-5"] },
-    Fault { name: "takes-any-store", must: &["DURABLE-6"] },
+/// Faults of one kind, and the requirements that each of them is held against: what takes long is not run for each.
+struct Group {
+    requirements: &'static [&'static str],
+    faults: &'static [Fault],
+}
+
+const GROUPS: &[Group] = &[
+    Group {
+        requirements: &[
+            "PASSIVE-1",
+            "TIME-1",
+            "TIME-2",
+            "TIME-3",
+            "TIME-4",
+            "TIME-5",
+            "TIME-6",
+            "TIME-7",
+            "RACE-2",
+            "VIEW-2",
+            "VIEW-3",
+            "VIEW-5",
+            "DURABLE-1",
+            "DURABLE-2",
+        ],
+        faults: &[
+            Fault { name: "none", must: &[] },
+            Fault { name: "calls-agent", must: &["PASSIVE-1"] },
+            // Steady agents near D are shown as degraded too.
+            Fault { name: "degrades-early", must: &["TIME-1", "TIME-7"] },
+            // A lease that is cut short is cut short behind a restart as well.
+            Fault { name: "expires-early", must: &["TIME-2", "DURABLE-2"] },
+            Fault { name: "never-degrades", must: &["TIME-3"] },
+            Fault { name: "expires-late", must: &["TIME-4"] },
+            // What goes back to healthy is not degraded in time either.
+            Fault { name: "status-goes-backwards", must: &["TIME-3", "TIME-5"] },
+            // The type that is held to another's longer policy degrades and expires late.
+            Fault { name: "one-policy-for-all", must: &["TIME-3", "TIME-4", "TIME-6"] },
+            // A flap under renewals is a status that is early as well.
+            Fault { name: "flaps-under-steady-beats", must: &["TIME-1", "TIME-7"] },
+            Fault { name: "race-shortens-lease", must: &["RACE-2"] },
+            Fault { name: "stale-view-cache", must: &["VIEW-2"] },
+            Fault { name: "wrong-304", must: &["VIEW-3"] },
+            Fault { name: "renewals-bump-revision", must: &["VIEW-5"] },
+            Fault { name: "forgets-acknowledged", must: &["DURABLE-1"] },
+            Fault { name: "no-lease-after-restart", must: &["DURABLE-2"] },
+        ],
+    },
+    Group {
+        requirements: &["RACE-1"],
+        faults: &[Fault { name: "none", must: &[] }, Fault { name: "renews-the-expired", must: &["RACE-1"] }],
+    },
+    Group {
+        requirements: &["PASSIVE-1", "PASSIVE-2", "PASSIVE-3", "PASSIVE-4"],
+        faults: &[
+            Fault { name: "none", must: &[] },
+            // The kernel sees the call as well, and so do those that provoke it.
+            Fault { name: "calls-agent", must: &["PASSIVE-1", "PASSIVE-2", "PASSIVE-4"] },
+            Fault { name: "calls-webhooks", must: &["PASSIVE-1", "PASSIVE-2", "PASSIVE-4"] },
+            Fault { name: "phones-home", must: &["PASSIVE-2"] },
+            // A question for a name is a datagram.
+            Fault { name: "resolves-names", must: &["PASSIVE-2", "PASSIVE-3", "PASSIVE-4"] },
+        ],
+    },
+    Group {
+        requirements: &["TIME-8", "TIME-9", "DURABLE-3", "DURABLE-4", "DURABLE-5", "DURABLE-6"],
+        faults: &[
+            Fault { name: "none", must: &[] },
+            Fault { name: "leases-on-wall-clock", must: &["TIME-8"] },
+            Fault { name: "pause-is-silence", must: &["TIME-9"] },
+            // Whom each restart revives comes back by itself as well.
+            Fault { name: "immortal", must: &["DURABLE-3", "DURABLE-4"] },
+            Fault { name: "forgets-expiries", must: &["DURABLE-4"] },
+            Fault { name: "numbers-start-again", must: &["DURABLE-4"] },
+            Fault { name: "unknown-under-trouble", must: &["DURABLE-5"] },
+            Fault { name: "takes-any-store", must: &["DURABLE-6"] },
+        ],
+    },
 ];
+
+/// What the run that is ended early was to decide.
+const EARLY: &[&str] = GROUPS[0].requirements;
 
 /// A machine that is too slow to decide gets so many tries.
 const TRIES: u64 = 3;
@@ -98,31 +144,26 @@ fn target(fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
 }
 
 /// The first try has the fastest policies; each further one has slower ones.
-async fn run_on(fault: &str, seed: u64, history: PathBuf) -> Outcome {
+async fn run_on(requirements: &[&str], fault: &str, seed: u64, history: PathBuf) -> Outcome {
     // Both other ends are gone: neither is needed for a run.
     let (_, interrupt) = watch::channel(false);
     let (progress, _) = watch::channel(String::new());
-    run(options(fault, seed, history, interrupt, progress)).await.unwrap()
-}
-
-/// What the small registry keeps: everything but what probes ask of the whole contract.
-fn core_ids() -> Vec<String> {
-    let checked = REQUIREMENTS.iter().filter(|row| row.check.is_some() && row.need != Need::Contract);
-    checked.map(|row| row.id.to_owned()).collect()
+    run(options((requirements, fault), seed, history, interrupt, progress)).await.unwrap()
 }
 
 fn options(
-    fault: &str,
+    (requirements, fault): (&[&str], &str),
     seed: u64,
     history: PathBuf,
     interrupt: watch::Receiver<bool>,
     progress: watch::Sender<String>,
 ) -> RunOptions {
+    let only: Vec<String> = requirements.iter().map(|id| (*id).to_owned()).collect();
     RunOptions {
         target: target(fault, &generate::policies(seed, seed, WAVE_LEASE)),
         reference_program: PathBuf::new(),
         store: Some("{dir}/changes.jsonl".to_owned()),
-        selection: Selection::parse(None, &core_ids()).unwrap(),
+        selection: Selection::parse(None, &only).unwrap(),
         seed,
         history,
         rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
@@ -177,13 +218,13 @@ fn compare(fault: &Fault, outcome: &Outcome) -> Result<bool, String> {
     Ok(outcome.invalid.is_empty() && (!fault.must.is_empty() || undecided.is_empty()))
 }
 
-async fn check(fault: &'static Fault, folder: PathBuf) -> Result<(), String> {
+async fn check(requirements: &'static [&'static str], fault: Fault, folder: PathBuf) -> Result<(), String> {
     let mut last = String::new();
     for seed in 1..=TRIES {
         let history = folder.join(format!("{}-{seed}.jsonl", fault.name));
-        let outcome = run_on(fault.name, seed, history).await;
+        let outcome = run_on(requirements, fault.name, seed, history).await;
         last = told(&outcome);
-        match compare(fault, &outcome) {
+        match compare(&fault, &outcome) {
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(error) => return Err(format!("{error} (seed {seed})\n{last}")),
@@ -196,22 +237,33 @@ async fn check(fault: &'static Fault, folder: PathBuf) -> Result<(), String> {
     Ok(())
 }
 
+#[test]
+fn each_requirement_that_is_checked_has_a_fault_that_breaks_it() {
+    let here = GROUPS.iter().flat_map(|group| group.faults).flat_map(|fault| fault.must);
+    let broken: BTreeSet<&str> = here.copied().chain(crate::tampered::broken_ids()).collect();
+    let checked = REQUIREMENTS.iter().filter(|row| row.check.is_some()).map(|row| row.id);
+    assert_eq!(broken, checked.collect());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_broken_registry_fails_on_what_its_fault_breaks_and_a_right_one_passes() {
     let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let chosen = std::env::var("FAULT").ok();
-    let faults = FAULTS.iter().filter(|fault| chosen.as_deref().is_none_or(|chosen| chosen == fault.name));
-    let faults: Vec<&'static Fault> = faults.collect();
     let mut wrong = Vec::new();
-    // Two at once leave the machine enough time to keep the schedules.
-    for some in faults.chunks(2) {
-        let mut running = tokio::task::JoinSet::new();
-        for fault in some {
-            running.spawn(check(fault, folder.path().to_owned()));
-        }
-        for result in running.join_all().await {
-            wrong.extend(result.err());
+    for Group { requirements, faults } in GROUPS {
+        let faults =
+            faults.iter().filter(|fault| chosen.as_deref().is_none_or(|chosen| chosen == fault.name));
+        let faults: Vec<Fault> = faults.copied().collect();
+        // Few at once leave the machine enough time to keep the schedules.
+        for some in faults.chunks(3) {
+            let mut running = tokio::task::JoinSet::new();
+            for fault in some {
+                running.spawn(check(requirements, *fault, folder.path().to_owned()));
+            }
+            for result in running.join_all().await {
+                wrong.extend(result.err());
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -224,7 +276,7 @@ async fn a_run_that_is_ended_early_is_judged_all_the_same_and_leaves_nothing_run
     let (interrupter, interrupt) = watch::channel(false);
     let (progress, mut watcher) = watch::channel(String::new());
     let history = folder.path().join("history.jsonl");
-    let running = tokio::spawn(run(options("none", 1, history.clone(), interrupt, progress)));
+    let running = tokio::spawn(run(options((EARLY, "none"), 1, history.clone(), interrupt, progress)));
     watcher.wait_for(|words| words.contains("side by side")).await.unwrap();
     interrupter.send(true).unwrap();
     let outcome = running.await.unwrap().unwrap();
@@ -238,7 +290,8 @@ async fn a_run_that_is_ended_early_is_judged_all_the_same_and_leaves_nothing_run
         "the registry still listens at {address}"
     );
     // The history is whole: judged again it says the same.
-    let selection = Selection::parse(None, &core_ids()).unwrap();
+    let only: Vec<String> = EARLY.iter().map(|id| (*id).to_owned()).collect();
+    let selection = Selection::parse(None, &only).unwrap();
     let ask = conformance::judge::Ask { selection, ..Default::default() };
     let again = conformance::judge::judge_file(&history, &ask).unwrap();
     let verdicts = |judgement: &conformance::judge::Judgement| -> Vec<_> {
@@ -252,7 +305,7 @@ async fn a_run_that_is_ended_early_is_judged_all_the_same_and_leaves_nothing_run
 async fn a_registry_that_is_only_reached_cannot_be_asked_for_what_needs_a_kill() {
     let (_, interrupt) = watch::channel(false);
     let (progress, _) = watch::channel(String::new());
-    let mut asked = options("none", 1, PathBuf::from("unused.jsonl"), interrupt, progress);
+    let mut asked = options((EARLY, "none"), 1, PathBuf::from("unused.jsonl"), interrupt, progress);
     asked.target.kind = TargetKind::Url("http://127.0.0.1:1".to_owned());
     asked.selection = Selection::parse(Some("durable"), &[]).unwrap();
     let error = run(asked).await.unwrap_err();

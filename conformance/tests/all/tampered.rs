@@ -70,6 +70,11 @@ const MCP_FAULTS: &[(&str, &[&str])] = &[
     ("mcp-any-host", &["MCP-4"]),
 ];
 
+/// Every requirement that one of these faults breaks.
+pub(crate) fn broken_ids() -> impl Iterator<Item = &'static str> {
+    [FAULTS, RACE_FAULTS, MCP_FAULTS].into_iter().flatten().flat_map(|(_, must)| must.iter().copied())
+}
+
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.
 const TRIES: u64 = 3;
 

@@ -78,7 +78,8 @@ mod tests {
     #[test]
     fn the_document_names_the_routes_and_the_contract_stands_in_for_it() {
         let text = r#"{"paths":{"/a/{id}/b":{"delete":{},"get":{},"parameters":[]},"/c":{"post":{}}}}"#;
-        let answer = WireAnswer { status: 200, etag: None, body: text.as_bytes().to_vec() };
+        let answer =
+            WireAnswer { status: 200, etag: None, retry_after: None, body: text.as_bytes().to_vec() };
         let told = |requests: Vec<WireRequest>| -> Vec<String> {
             requests.iter().map(|request| format!("{} {}", request.method, request.path)).collect()
         };
