@@ -5,7 +5,9 @@ mod extends;
 mod faults;
 mod language;
 mod overrides;
+mod page;
 mod policies;
+mod schema;
 mod shipped;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
