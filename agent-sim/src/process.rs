@@ -4,6 +4,7 @@
 //! - `life`: one run of the program, from start to end.
 //! - `output`: drains what the child prints and keeps the end of it.
 //! - `usage`: what the child and the harness itself use.
+//! - `host`: what the machine has for a run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::clock::Clock;
 
+mod host;
 mod launch;
 mod life;
 mod output;
@@ -22,8 +24,11 @@ mod usage;
 
 use life::{KILL_TIME, Life, url_of};
 
+pub use host::Host;
 pub use launch::{LaunchError, LaunchSpec, Ready, command_launch, reference_launch};
-pub use usage::{CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage};
+pub use usage::{
+    CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage, thread_cpu_seconds,
+};
 
 /// How often a start is tried while the port turns out to be in use.
 const PORT_TRIES: u32 = 3;
