@@ -125,7 +125,8 @@ impl Fault {
                     self.labels.push(LabeledSpan::new_with_span(Some(text), span));
                 }
                 Some((there, span)) => {
-                    let line = 1 + there.text.get(..span.start).map_or(0, |before| before.matches('\n').count());
+                    let line =
+                        1 + there.text.get(..span.start).map_or(0, |before| before.matches('\n').count());
                     elsewhere.push_str(&format!("; {text}: {}:{line}", there.name));
                 }
                 None => elsewhere.push_str(&format!("; {text}: a `--set`")),

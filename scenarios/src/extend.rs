@@ -56,8 +56,12 @@ pub(crate) fn layers(name: &str, text: &str) -> Result<Vec<Layer>, ScenarioError
         if seen.contains(&identity(&path)) {
             let circle = [chain(), vec![format!("`{}`", path.display())]].concat().join(" extends ");
             return refuse(
-                Fault::at(value.span(), format!("the files extend each other: {circle}"), "closes the circle")
-                    .help("let one of them stand alone"),
+                Fault::at(
+                    value.span(),
+                    format!("the files extend each other: {circle}"),
+                    "closes the circle",
+                )
+                .help("let one of them stand alone"),
             );
         }
         if layers.len() == MAX_LAYERS {
@@ -74,9 +78,8 @@ pub(crate) fn layers(name: &str, text: &str) -> Result<Vec<Layer>, ScenarioError
             Ok(text) => text,
             Err(error) => {
                 return refuse(
-                    Fault::at(value.span(), format!("nothing can be extended: {error}"), "this file").help(
-                        format!("the path counts from the folder of this file: `{}`", path.display()),
-                    ),
+                    Fault::at(value.span(), format!("nothing can be extended: {error}"), "this file")
+                        .help(format!("the path counts from the folder of this file: `{}`", path.display())),
                 );
             }
         };

@@ -41,8 +41,21 @@ pub const SHIPPED: [&str; 3] =
 /// # Errors
 /// Every fault of the file at once, each with its place and a remedy.
 pub fn load(path: &Path, set: &[String]) -> Result<Scenario, ScenarioError> {
+    load_deciding(path, set, &|_| Ok(()))
+}
+
+/// [`load`] for somebody who knows which requirements can be decided: `decides` is given an id and answers what to do
+/// where it cannot be.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_deciding(
+    path: &Path,
+    set: &[String],
+    decides: &dyn Fn(&str) -> Result<(), String>,
+) -> Result<Scenario, ScenarioError> {
     let text = error::read_file(path, &SHIPPED)?;
-    parse(&path.display().to_string(), &text, set)
+    parse_deciding(&path.display().to_string(), &text, set, decides)
 }
 
 /// Reads a scenario from text; `name` is what errors call it, and `extends` counts from its folder.
@@ -50,6 +63,15 @@ pub fn load(path: &Path, set: &[String]) -> Result<Scenario, ScenarioError> {
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str, set: &[String]) -> Result<Scenario, ScenarioError> {
+    parse_deciding(name, text, set, &|_| Ok(()))
+}
+
+fn parse_deciding(
+    name: &str,
+    text: &str,
+    set: &[String],
+    decides: read::Decides<'_>,
+) -> Result<Scenario, ScenarioError> {
     let layers = extend::layers(name, text)?;
     let text = set::apply(&extend::flattened(&layers), set)?;
     let name = match (set.is_empty(), layers.len() > 1) {
@@ -57,7 +79,7 @@ pub fn parse(name: &str, text: &str, set: &[String]) -> Result<Scenario, Scenari
         (true, true) => format!("{name} (with what it extends)"),
         (true, false) => name.to_owned(),
     };
-    read::read_scenario(&name, &text, &layers)
+    read::read_scenario(&name, &text, &layers, decides)
 }
 
 /// Reads a file of policies and the transition bound: JSON as `GET /policies` answers if its name ends in `.json`,

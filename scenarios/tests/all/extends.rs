@@ -144,6 +144,34 @@ fn what_an_override_spoils_is_shown_in_the_text_after_it_and_the_rest_in_its_fil
 }
 
 #[test]
+fn inline_tables_and_lists_are_overridden_like_others() {
+    let policy = "{ heartbeat_interval = \"1s\", degraded_after = \"2s\", expires_after = \"5s\", evict_after = \"9s\" }";
+    let inline = format!(
+        "name = \"inline\"\ntarget = {{ policies = {{ default = {policy} }} }}\n\
+         fleets = [{{ name = \"workers\", agents = 100 }}]\n\
+         phases = [{{ name = \"ramp\", kind = \"ramp\", duration = \"5s\" }}]\n"
+    );
+    let tables = "extends = \"inline.toml\"\n[target]\ntransition_bound = \"70ms\"\n\
+                  [target.policies.default]\nevict_after = \"8s\"\n[[fleets]]\nname = \"workers\"\nagents = 7\n\
+                  [[phases]]\nname = \"hold\"\nkind = \"hold\"\nduration = \"3s\"\n";
+    let lists = "extends = \"base.toml\"\nfleets = [{ name = \"workers\", agents = 7 }]\n\
+                 target.policies.default.evict_after = \"8s\"\n";
+    let folder = folder(&[("inline.toml", &inline), ("child.toml", tables), ("lists.toml", lists)]);
+    for name in ["child.toml", "lists.toml"] {
+        let scenario = scenarios::load(&folder.path().join(name), &[])
+            .unwrap_or_else(|error| panic!("{name}: {}", rendered(&error)));
+        assert_eq!((scenario.fleets.len(), scenario.fleets[0].agents), (1, 7), "{name}");
+        let evict_after = scenario.target.policies["default"].evict_after;
+        assert_eq!(evict_after, Some(Duration::from_secs(8)), "{name}");
+        assert_eq!(scenarios::parse("alone.toml", &scenario.text, &[]).unwrap(), scenario, "{name}");
+    }
+    let spoiled = lists.replace("agents = 7", "agents = 0");
+    std::fs::write(folder.path().join("child.toml"), spoiled).unwrap();
+    let shown = shown(folder.path(), &[]);
+    assert!(shown.contains("child.toml:2:40"), "{shown}");
+}
+
+#[test]
 fn twins_in_the_child_are_still_twins() {
     let entry = "[[fleets]]\nname = \"gateways\"\nagents = 5\n";
     let shown = refusal(&format!("extends = \"base.toml\"\n{entry}{entry}"));
@@ -178,8 +206,10 @@ fn circles_long_chains_and_files_that_are_not_there_are_named() {
 
 #[test]
 fn a_base_that_is_no_toml_shows_its_own_fault() {
-    let folder =
-        folder(&[("child.toml", "extends = \"spoiled.toml\"\n"), ("spoiled.toml", "name = \"x\"\nseed = \n")]);
+    let folder = folder(&[
+        ("child.toml", "extends = \"spoiled.toml\"\n"),
+        ("spoiled.toml", "name = \"x\"\nseed = \n"),
+    ]);
     let shown = shown(folder.path(), &[]);
     assert!(shown.contains("spoiled.toml:2") && shown.contains("not TOML"), "{shown}");
 }

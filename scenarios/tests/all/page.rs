@@ -11,7 +11,8 @@ fn examples() -> Vec<(String, String)> {
     blocks
         .map(|block| {
             let text = block.split("\n```").next().unwrap();
-            let name = text.lines().find_map(|line| line.strip_prefix("# file: ")).expect("a line `# file: `");
+            let name =
+                text.lines().find_map(|line| line.strip_prefix("# file: ")).expect("a line `# file: `");
             (name.to_owned(), format!("{text}\n"))
         })
         .collect()

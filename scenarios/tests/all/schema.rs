@@ -44,7 +44,9 @@ fn complaint(text: &str) -> String {
 fn listed(text: &str, intro: &str) -> BTreeSet<String> {
     let list = text.split(intro).nth(1).unwrap_or_else(|| panic!("no {intro:?} in {text}"));
     let list: String = list.split("\n\n").next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-    list.split(", ").map(|word| word.trim_matches(|c: char| c == '`' || c.is_whitespace()).to_owned()).collect()
+    list.split(", ")
+        .map(|word| word.trim_matches(|c: char| c == '`' || c.is_whitespace()).to_owned())
+        .collect()
 }
 
 fn as_json(text: &str) -> Value {
@@ -134,7 +136,10 @@ fn shipped_files_name_the_schema_and_keep_to_it() {
         assert_eq!(faults(&validator, &text), Vec::<String>::new(), "{name}");
     }
     assert_eq!(faults(&validator, GOOD), Vec::<String>::new());
-    assert_eq!(faults(&validator, "extends = \"other.toml\"\n[[fleets]]\nname = \"x\"\n"), Vec::<String>::new());
+    assert_eq!(
+        faults(&validator, "extends = \"other.toml\"\n[[fleets]]\nname = \"x\"\n"),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
