@@ -6,6 +6,8 @@
 //! - [`backup`]: a copy of the reference registry's database.
 //! - [`config`]: looks at a configuration file.
 //! - [`agents`]: lists the agents of a running registry, for people.
+//! - [`scenario`]: looks at scenario files: what is wrong with them, and what they would ask for.
+//! - [`doctor`]: whether this machine is fit for load tests.
 //! - [`loadtest`]: a scenario against a registry.
 //! - [`conformance`]: the requirements against a registry.
 //! - [`progress`]: what is shown while a run goes on.
@@ -17,10 +19,12 @@ mod backup;
 mod cli;
 mod config;
 mod conformance;
+mod doctor;
 mod judge;
 mod loadtest;
 mod progress;
 mod run;
+mod scenario;
 mod serve;
 
 use std::process::ExitCode;
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::Agents(arguments) => agents::agents(&arguments),
+        Command::Scenario(command) => scenario::scenario(&command),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
     };
     match ended {

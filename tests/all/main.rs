@@ -10,12 +10,14 @@
 
 mod backup;
 mod conformance;
+mod doctor;
 mod errors;
 mod kills;
 mod loadtest;
 mod not_judged;
 mod operations;
 mod program;
+mod scenario;
 mod serve;
 mod store_trouble;
 mod tidy;
