@@ -9,7 +9,7 @@ use std::time::Duration;
 use agent_sim::ceiling::{self, Ceiling};
 use agent_sim::load::{OfferedPhase, offered};
 use agent_sim::plan::{Plan, plan_hash};
-use agent_sim::process::{own_fd_limit, own_usage};
+use agent_sim::process::{Host, own_fd_limit, own_usage};
 use conformance::catalogue::Selection;
 use scenarios::ScenarioError;
 use scenarios::model::Scenario;
@@ -79,16 +79,21 @@ struct Forecast<'a> {
     cost: Result<Ceiling, String>,
 }
 
-/// The descriptors that a run may take.
+/// The descriptors that a run may take, and the local ports that its connections need.
 struct Descriptors {
     connections: u64,
     open_now: u64,
     limit: u64,
+    ports: Option<u32>,
 }
 
 impl Descriptors {
     fn needed(&self) -> u64 {
         self.connections + LISTENERS + FILES_AND_PIPES + self.open_now
+    }
+
+    fn ports_are_enough(&self) -> Option<bool> {
+        self.ports.map(|ports| self.connections <= u64::from(ports))
     }
 }
 
@@ -105,7 +110,12 @@ fn plan(arguments: &ScenarioPlan) -> Result<u8, Failure> {
         agents: plan.agents(),
         length_us: plan.end_us(),
         phases: offered(&plan, dialect.as_ref()),
-        descriptors: Descriptors { connections, open_now: own_usage().fds, limit: own_fd_limit() },
+        descriptors: Descriptors {
+            connections,
+            open_now: own_usage().fds,
+            limit: own_fd_limit(),
+            ports: Host::look().ports_per_address(),
+        },
         cost: match arguments.no_cpu {
             true => Err("not asked for".to_owned()),
             false => ceiling::measure(CALIBRATION).map_err(|error| error.to_string()),
@@ -169,7 +179,7 @@ impl Forecast<'_> {
                 phase.name
             )?;
         }
-        let Descriptors { connections, open_now, limit } = self.descriptors;
+        let Descriptors { connections, open_now, limit, ports } = self.descriptors;
         let needed = self.descriptors.needed();
         let verdict =
             if needed <= limit { "ok" } else { "too little: raise `ulimit -n`, or lower `max_in_flight`" };
@@ -178,6 +188,13 @@ impl Forecast<'_> {
             "descriptors  {connections} connections at most, {LISTENERS} listeners, {FILES_AND_PIPES} for files and \
              pipes, {open_now} open now: {needed} of {limit}, {verdict}",
         )?;
+        let verdict = match self.descriptors.ports_are_enough() {
+            Some(true) => "ok",
+            Some(false) => "too little: widen net.ipv4.ip_local_port_range, or lower `max_in_flight`",
+            None => "their number cannot be read here",
+        };
+        let ports = ports.map_or_else(String::new, |ports| format!(" of {ports}"));
+        writeln!(out, "local ports  {connections} at most{ports}, {verdict}")?;
         match self.cpu() {
             Ok((us, cores)) => {
                 writeln!(
@@ -257,7 +274,7 @@ impl Forecast<'_> {
             Ok((us, cores)) => json!({ "cores": cores, "us_per_call": us, "basis": self.basis() }),
             Err(reason) => json!({ "left_out": reason }),
         };
-        let Descriptors { connections, open_now, limit } = self.descriptors;
+        let Descriptors { connections, open_now, limit, ports } = self.descriptors;
         let needed = self.descriptors.needed();
         json!({
             "scenario": self.scenario.name,
@@ -273,6 +290,7 @@ impl Forecast<'_> {
                 "limit": limit,
                 "enough": needed <= limit,
             },
+            "local_ports": { "needed": connections, "limit": ports, "enough": self.descriptors.ports_are_enough() },
             "cpu": cpu,
         })
     }

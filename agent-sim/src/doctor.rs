@@ -122,11 +122,10 @@ fn descriptors(host: &Host) -> Finding {
 }
 
 fn ports(host: &Host) -> Finding {
-    let count = host.ports.map(|(first, last)| u32::from(last).saturating_sub(u32::from(first)) + 1);
     finding(
         "local ports",
         "20,000 connections from one source address to one registry; 1,024 for shared connections",
-        host.ports.zip(count).map(|((first, last), count)| {
+        host.ports.zip(host.ports_per_address()).map(|((first, last), count)| {
             (
                 at_least(f64::from(count), 20_000.0, 1_024.0),
                 format!("{first} to {last}: {count} connections from each source address to one registry"),

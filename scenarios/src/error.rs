@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource};
 use thiserror::Error;
@@ -58,7 +59,7 @@ pub enum ScenarioError {
 pub struct InvalidFile {
     message: String,
     #[source_code]
-    source_code: NamedSource<String>,
+    source_code: Arc<NamedSource<String>>,
     #[label(collection)]
     labels: Vec<LabeledSpan>,
     #[help]
@@ -74,7 +75,7 @@ pub struct Fault {
     message: String,
     /// Where it stands in another file than the first fault does.
     #[source_code]
-    source_code: Option<NamedSource<String>>,
+    source_code: Option<Arc<NamedSource<String>>>,
     #[label(collection)]
     labels: Vec<LabeledSpan>,
     #[help]
@@ -112,7 +113,7 @@ impl Fault {
         let Some((layer, _)) = self.labels.first().and_then(|label| origins.find(&span(label))) else {
             return self;
         };
-        self.source_code = Some(NamedSource::new(&layer.name, layer.text.clone()));
+        self.source_code = Some(Arc::new(NamedSource::new(&layer.name, layer.text.clone())));
         let mut elsewhere = String::new();
         let labels = std::mem::take(&mut self.labels);
         for (index, label) in labels.into_iter().enumerate() {
@@ -179,12 +180,12 @@ impl Faults {
     ) -> ScenarioError {
         self.0.sort_by_key(Fault::offset);
         let count = self.0.len();
-        let whole = NamedSource::new(file, text.to_owned());
+        let whole = Arc::new(NamedSource::new(file, text.to_owned()));
         let mut faults = self.0.into_iter().map(|fault| match origins {
             Some(origins) => {
                 let fault = fault.relocated(origins);
                 // Without a source of its own it would be shown in that of the first fault.
-                let source_code = fault.source_code.clone().or_else(|| Some(whole.clone()));
+                let source_code = fault.source_code.clone().or_else(|| Some(Arc::clone(&whole)));
                 Fault { source_code, ..fault }
             }
             None => fault,
@@ -197,7 +198,7 @@ impl Faults {
         };
         ScenarioError::from(Box::new(InvalidFile {
             message,
-            source_code: first.source_code.unwrap_or_else(|| whole.clone()),
+            source_code: first.source_code.unwrap_or_else(|| Arc::clone(&whole)),
             labels: first.labels,
             remedy: first.remedy,
             others: faults.collect(),

@@ -67,17 +67,17 @@ impl Index {
         for (key, value) in table {
             let path = [path, &[key.get_ref().to_string()]].concat();
             self.add(Place { path: path.clone(), is_key: true }, key.span(), false);
-            self.value(path, value);
+            self.value(&path, value);
         }
     }
 
-    fn value(&mut self, path: Vec<String>, value: &Value<'_>) {
+    fn value(&mut self, path: &[String], value: &Value<'_>) {
         let inner = value.get_ref();
         let is_table = matches!(inner, DeValue::Table(_))
             || inner.as_array().is_some_and(|list| list.iter().all(|entry| entry.get_ref().is_table()));
-        self.add(Place { path: path.clone(), is_key: false }, value.span(), is_table);
+        self.add(Place { path: path.to_vec(), is_key: false }, value.span(), is_table);
         match inner {
-            DeValue::Table(table) => self.table(&path, table),
+            DeValue::Table(table) => self.table(path, table),
             DeValue::Array(list) => {
                 let mut seen: BTreeMap<String, usize> = BTreeMap::new();
                 for (number, entry) in list.iter().enumerate() {
@@ -85,7 +85,7 @@ impl Index {
                         .unwrap_or_else(|| number.to_string());
                     // Two of one name are told apart by their order.
                     let twin = seen.entry(name.clone()).and_modify(|count| *count += 1).or_insert(0);
-                    self.value([&path[..], &[format!("{name} {twin}")]].concat(), entry);
+                    self.value(&[path, &[format!("{name} {twin}")]].concat(), entry);
                 }
             }
             _ => {}

@@ -123,6 +123,7 @@ fn a_plan_counts_what_each_phase_offers() {
     assert!(hold["peak_over_mean"].as_f64().unwrap() >= 1.0, "{hold}");
     assert_eq!((&hold["agents"], &plan["phases"][0]["calls"]["register"]), (&5.into(), &5.into()));
     assert_eq!(plan["descriptors"]["connections"], 11, "two calls an agent at most, and the harness's own");
+    assert_eq!(plan["local_ports"]["needed"], 11);
     assert_eq!(plan["cpu"]["left_out"], "not asked for");
 }
 

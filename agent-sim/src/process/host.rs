@@ -46,6 +46,11 @@ impl Host {
         }
     }
 
+    /// Connections that one source address can have to one registry.
+    pub fn ports_per_address(&self) -> Option<u32> {
+        self.ports.map(|(first, last)| u32::from(last).saturating_sub(u32::from(first)) + 1)
+    }
+
     /// Cores that can be used at one time.
     #[allow(clippy::cast_precision_loss, reason = "no machine has 2^53 cores")]
     pub fn usable_cores(&self) -> Option<f64> {
