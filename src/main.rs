@@ -6,9 +6,9 @@
 //! - [`backup`]: a copy of the reference registry's database.
 //! - [`config`]: looks at a configuration file.
 //! - [`agents`]: lists the agents of a running registry, for people.
+//! - [`loadtest`]: a scenario against a registry.
 //! - [`scenario`]: looks at scenario files: what is wrong with them, and what they would ask for.
 //! - [`doctor`]: whether this machine is fit for load tests.
-//! - [`loadtest`]: a scenario against a registry.
 //! - [`conformance`]: the requirements against a registry.
 //! - [`progress`]: what is shown while a run goes on.
 //! - [`judge`]: a saved history judged again.
@@ -46,12 +46,12 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
+        Command::Scenario(command) => scenario::scenario(&command),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::Agents(arguments) => agents::agents(&arguments),
-        Command::Scenario(command) => scenario::scenario(&command),
-        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
     };
     match ended {

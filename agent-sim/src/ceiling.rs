@@ -8,12 +8,11 @@ use reports::result::Percentiles;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, SendError};
-use crate::clock::Clock;
+use crate::clock::{Clock, thread_cpu_seconds};
 use crate::dialect::Call;
 use crate::dialect::wallflower::Wallflower;
 use crate::measure::Durations;
 use crate::null_responder::NullResponder;
-use crate::process::thread_cpu_seconds;
 
 /// Calls in flight: enough that the client never waits for the responder.
 const IN_FLIGHT: usize = 32;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::process::thread_cpu_seconds;
+use crate::clock::thread_cpu_seconds;
 
 /// Every answer, as long as a short one of a registry: 150 bytes, with a body that reads as a renewal's.
 const ANSWER: &[u8; 150] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 79\r\n\r\n\

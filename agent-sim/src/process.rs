@@ -26,9 +26,7 @@ use life::{KILL_TIME, Life, url_of};
 
 pub use host::Host;
 pub use launch::{LaunchError, LaunchSpec, Ready, command_launch, reference_launch};
-pub use usage::{
-    CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage, thread_cpu_seconds,
-};
+pub use usage::{CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage};
 
 /// How often a start is tried while the port turns out to be in use.
 const PORT_TRIES: u32 = 3;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
-use nix::sys::time::TimeValLike as _;
+use nix::sys::resource::{Resource, getrlimit};
 use procfs::Current;
 use procfs::process::Process;
 use reports::result::{Environment, ProcessCost};
@@ -53,12 +52,6 @@ pub fn own_usage() -> OwnUsage {
 /// The soft limit of the harness's own open descriptors; 0 if it cannot be read.
 pub fn own_fd_limit() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
-}
-
-/// User and system time of the calling thread so far, seconds; 0 if it cannot be read.
-pub fn thread_cpu_seconds() -> f64 {
-    getrusage(UsageWho::RUSAGE_THREAD)
-        .map_or(0.0, |usage| (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6)
 }
 
 /// Where the harness runs. What cannot be read is empty or 0.
