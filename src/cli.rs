@@ -24,6 +24,11 @@ pub(crate) enum Command {
     /// Run a scenario against a registry and report what it bears.
     #[command(after_help = EXIT_CODES)]
     Loadtest(Loadtest),
+    /// Look at scenario files before anything runs.
+    #[command(subcommand)]
+    Scenario(Scenario),
+    /// Say whether this machine is fit for load tests, and what to do about it.
+    Doctor(Doctor),
     /// Prove or refute the requirements on a registry.
     #[command(after_help = EXIT_CODES)]
     Conformance(Conformance),
@@ -117,6 +122,53 @@ pub(crate) struct Loadtest {
     /// Print the closing lines only.
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// `wallflower scenario`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scenario {
+    /// Say all that is wrong with scenario files; exit code 4 if anything is.
+    Check(ScenarioCheck),
+    /// Print what a scenario would ask of the registry and of this machine; nothing is started.
+    Plan(ScenarioPlan),
+}
+
+/// `wallflower scenario check`.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioCheck {
+    /// The scenario files.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// One JSON object a line and file.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `wallflower scenario plan`.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioPlan {
+    /// The scenario file.
+    pub(crate) file: PathBuf,
+    /// Change the scenario: `--set fleets.workers.agents=50`. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// The seed of the plan, instead of the scenario's.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Leave out the estimate of CPU, which takes half a second of calls on this machine.
+    #[arg(long)]
+    pub(crate) no_cpu: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `wallflower doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `wallflower conformance`.

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
-use conformance::catalogue::Selection;
 use conformance::judge::{Ask, judge_file};
 use reports::result::{Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{Findings, decide};
@@ -58,10 +57,8 @@ fn scenario(arguments: &Loadtest) -> Result<Scenario, Failure> {
     if arguments.target.is_none() {
         set.extend(arguments.dialect.as_ref().map(|dialect| format!("target.dialect={dialect}")));
     }
-    let mut scenario =
-        scenarios::load(&arguments.scenario, &set).map_err(|error| Failure::diagnostic(USAGE, error))?;
-    // An id that nothing decides would leave the run undecided for ever: better to say so before it starts.
-    Selection::parse(None, &scenario.requirements).map_err(|error| Failure::new(USAGE, error))?;
+    let mut scenario = crate::scenario::load(&arguments.scenario, &set)
+        .map_err(|error| Failure::diagnostic(USAGE, error))?;
     if let Some(url) = &arguments.target {
         aim(&mut scenario, url, arguments.dialect.as_deref())?;
     }

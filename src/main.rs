@@ -9,6 +9,8 @@
 //! - [`agents`]: lists the agents of a running registry, for people.
 //! - [`events`]: tells what happens in a running registry, for people.
 //! - [`loadtest`]: a scenario against a registry.
+//! - [`scenario`]: looks at scenario files: what is wrong with them, and what they would ask for.
+//! - [`doctor`]: whether this machine is fit for load tests.
 //! - [`conformance`]: the requirements against a registry.
 //! - [`progress`]: what is shown while a run goes on.
 //! - [`judge`]: a saved history judged again.
@@ -19,11 +21,13 @@ mod backup;
 mod cli;
 mod config;
 mod conformance;
+mod doctor;
 mod events;
 mod judge;
 mod loadtest;
 mod progress;
 mod run;
+mod scenario;
 mod serve;
 mod token;
 
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
+        Command::Scenario(command) => scenario::scenario(&command),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Config(arguments) => config::config(&arguments),

@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
+
 /// A monotonic clock that begins with the run. Copies show the same time.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -34,4 +37,10 @@ impl Clock {
 /// The wall clock, for names and dates only.
 pub fn wall_clock() -> SystemTime {
     SystemTime::now()
+}
+
+/// User and system time of the calling thread so far, seconds; 0 if it cannot be read.
+pub fn thread_cpu_seconds() -> f64 {
+    getrusage(UsageWho::RUSAGE_THREAD)
+        .map_or(0.0, |usage| (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6)
 }

@@ -10,14 +10,20 @@
 //! - [`load`]: follows the plan against a registry, and measures.
 //! - [`measure`]: durations and counts of calls, merged exactly.
 //! - [`validity`]: whether the harness kept its plan, so that a run says anything at all; pure.
+//! - [`null_responder`]: a server that does nothing but answer.
+//! - [`ceiling`]: what the harness's own client reaches on this machine.
+//! - [`doctor`]: whether this machine is fit for load tests; pure.
 //! - [`history_writer`]: writes the history without ever holding up a call.
 
+pub mod ceiling;
 pub mod client;
 pub mod clock;
 pub mod dialect;
+pub mod doctor;
 pub mod history_writer;
 pub mod load;
 pub mod measure;
+pub mod null_responder;
 pub mod plan;
 pub mod process;
 pub mod target;

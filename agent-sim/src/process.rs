@@ -6,6 +6,7 @@
 //! - `store_hold`: locks the registry's store, so that it cannot be written.
 //! - `watch`: a process under the kernel's eye.
 //! - `usage`: what the child and the harness itself use.
+//! - `host`: what the machine has for a run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::clock::Clock;
 
+mod host;
 mod launch;
 mod life;
 mod output;
@@ -26,6 +28,7 @@ mod watch;
 
 use life::{KILL_TIME, Life, url_of};
 
+pub use host::Host;
 pub use launch::{LaunchError, LaunchSpec, Ready, command_launch, reference_launch};
 pub use store_hold::StoreHold;
 pub use usage::{CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage, pss_bytes};

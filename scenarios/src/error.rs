@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource};
 use thiserror::Error;
+
+use crate::origin::Origins;
 
 /// Why no scenario could be had.
 #[derive(Debug, Error, Diagnostic)]
@@ -56,7 +59,7 @@ pub enum ScenarioError {
 pub struct InvalidFile {
     message: String,
     #[source_code]
-    source_code: NamedSource<String>,
+    source_code: Arc<NamedSource<String>>,
     #[label(collection)]
     labels: Vec<LabeledSpan>,
     #[help]
@@ -70,6 +73,9 @@ pub struct InvalidFile {
 #[error("{message}")]
 pub struct Fault {
     message: String,
+    /// Where it stands in another file than the first fault does.
+    #[source_code]
+    source_code: Option<Arc<NamedSource<String>>>,
     #[label(collection)]
     labels: Vec<LabeledSpan>,
     #[help]
@@ -81,12 +87,12 @@ impl Fault {
     pub(crate) fn at(span: Range<usize>, message: impl Into<String>, label: &str) -> Self {
         // The primary caret is the place that the header names, whatever stands above it.
         let label = LabeledSpan::new_primary_with_span(Some(label.to_owned()), span);
-        Self { message: message.into(), labels: vec![label], remedy: None }
+        Self { message: message.into(), source_code: None, labels: vec![label], remedy: None }
     }
 
     /// A fault with no place of its own.
     pub(crate) fn anywhere(message: impl Into<String>) -> Self {
-        Self { message: message.into(), labels: Vec::new(), remedy: None }
+        Self { message: message.into(), source_code: None, labels: Vec::new(), remedy: None }
     }
 
     /// With a second caret.
@@ -98,6 +104,38 @@ impl Fault {
     /// With what to do.
     pub(crate) fn help(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The fault at its place in the file that says it. A second place in another file is told in words.
+    fn relocated(mut self, origins: &Origins<'_>) -> Self {
+        let span = |label: &LabeledSpan| label.offset()..label.offset() + label.len();
+        let Some((layer, _)) = self.labels.first().and_then(|label| origins.find(&span(label))) else {
+            return self;
+        };
+        self.source_code = Some(Arc::new(NamedSource::new(&layer.name, layer.text.clone())));
+        let mut elsewhere = String::new();
+        let labels = std::mem::take(&mut self.labels);
+        for (index, label) in labels.into_iter().enumerate() {
+            let text = label.label().unwrap_or_default().to_owned();
+            match origins.find(&span(&label)) {
+                Some((there, span)) if there == layer && index == 0 => {
+                    self.labels.push(LabeledSpan::new_primary_with_span(Some(text), span));
+                }
+                Some((there, span)) if there == layer => {
+                    self.labels.push(LabeledSpan::new_with_span(Some(text), span));
+                }
+                Some((there, span)) => {
+                    let line =
+                        1 + there.text.get(..span.start).map_or(0, |before| before.matches('\n').count());
+                    elsewhere.push_str(&format!("; {text}: {}:{line}", there.name));
+                }
+                None => elsewhere.push_str(&format!("; {text}: a `--set`")),
+            }
+        }
+        if !elsewhere.is_empty() {
+            self.remedy = Some(format!("{}{elsewhere}", self.remedy.unwrap_or_default()));
+        }
         self
     }
 
@@ -129,18 +167,38 @@ impl Faults {
     }
 
     /// The error that shows all faults, in the file's order.
-    pub(crate) fn into_error(mut self, file: &str, text: &str) -> ScenarioError {
+    pub(crate) fn into_error(self, file: &str, text: &str) -> ScenarioError {
+        self.into_error_of(file, text, None)
+    }
+
+    /// The same for a text that was made of several files: each fault is shown in its own.
+    pub(crate) fn into_error_of(
+        mut self,
+        file: &str,
+        text: &str,
+        origins: Option<&Origins<'_>>,
+    ) -> ScenarioError {
         self.0.sort_by_key(Fault::offset);
         let count = self.0.len();
-        let mut faults = self.0.into_iter();
+        let whole = Arc::new(NamedSource::new(file, text.to_owned()));
+        let mut faults = self.0.into_iter().map(|fault| match origins {
+            Some(origins) => {
+                let fault = fault.relocated(origins);
+                // Without a source of its own it would be shown in that of the first fault.
+                let source_code = fault.source_code.clone().or_else(|| Some(Arc::clone(&whole)));
+                Fault { source_code, ..fault }
+            }
+            None => fault,
+        });
         let first = faults.next().unwrap_or_else(|| Fault::anywhere("the file cannot be used"));
         let message = match count {
             0 | 1 => first.message,
+            _ if origins.is_some() => format!("{} (the first of {count} faults)", first.message),
             _ => format!("{} (the first of {count} faults in this file)", first.message),
         };
         ScenarioError::from(Box::new(InvalidFile {
             message,
-            source_code: NamedSource::new(file, text.to_owned()),
+            source_code: first.source_code.unwrap_or_else(|| Arc::clone(&whole)),
             labels: first.labels,
             remedy: first.remedy,
             others: faults.collect(),

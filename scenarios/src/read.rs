@@ -6,14 +6,17 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::error::{Fault, Faults, ScenarioError};
+use crate::extend::{EXTENDS, Layer};
 use crate::fleets::{read_fleets, refuse_twin};
 use crate::model::Scenario;
+use crate::origin::Origins;
 use crate::phases::{read_phases, read_thresholds};
 use crate::section::{Section, Value};
 use crate::target::read_target;
 use crate::values;
 
-pub(crate) const ROOT_KEYS: [&str; 10] = [
+pub(crate) const ROOT_KEYS: [&str; 11] = [
+    EXTENDS,
     "name",
     "description",
     "seed",
@@ -26,12 +29,24 @@ pub(crate) const ROOT_KEYS: [&str; 10] = [
     "thresholds",
 ];
 
+/// Whether a requirement of this id can be decided; else the remedy. The catalogue is another crate's.
+pub(crate) type Decides<'a> = &'a dyn Fn(&str) -> Result<(), String>;
+
 /// Longest description: one sentence.
 const MAX_DESCRIPTION: usize = 500;
 
-/// Reads a scenario from its final text.
-pub(crate) fn read_scenario(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
-    with_table(file, text, |root, faults| read_root(root, text, faults))
+/// Reads a scenario from its final text, which was made of `layers` if there are several.
+pub(crate) fn read_scenario(
+    file: &str,
+    text: &str,
+    layers: &[Layer],
+    decides: Decides<'_>,
+) -> Result<Scenario, ScenarioError> {
+    let read = |root: &mut Section<'_>, faults: &mut Faults| read_root(root, text, decides, faults);
+    attempt(text, read).map_err(|faults| {
+        let origins = (layers.len() > 1).then(|| Origins::new(text, layers));
+        faults.into_error_of(file, text, origins.as_ref())
+    })
 }
 
 /// Parses TOML and hands its root over; all faults of syntax or of `read` become one error.
@@ -40,6 +55,19 @@ pub(crate) fn with_table<T>(
     text: &str,
     read: impl FnOnce(&mut Section<'_>, &mut Faults) -> Option<T>,
 ) -> Result<T, ScenarioError> {
+    attempt(text, read).map_err(|faults| faults.into_error(file, text))
+}
+
+/// The error of a file that is not TOML.
+pub(crate) fn not_toml(file: &str, text: &str) -> ScenarioError {
+    let faults = attempt(text, |_, _| Some(())).err().unwrap_or_default();
+    faults.into_error(file, text)
+}
+
+fn attempt<T>(
+    text: &str,
+    read: impl FnOnce(&mut Section<'_>, &mut Faults) -> Option<T>,
+) -> Result<T, Faults> {
     let mut faults = Faults::default();
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
@@ -50,18 +78,25 @@ pub(crate) fn with_table<T>(
             ));
     }
     if !faults.is_empty() {
-        return Err(faults.into_error(file, text));
+        return Err(faults);
     }
     // What is missing at the root is missing at the file's beginning.
     let mut root = Section::new("the file", 0..0, table.get_ref());
     match read(&mut root, &mut faults) {
         Some(read) if faults.is_empty() => Ok(read),
-        _ => Err(faults.into_error(file, text)),
+        _ => Err(faults),
     }
 }
 
-fn read_root(root: &mut Section<'_>, text: &str, faults: &mut Faults) -> Option<Scenario> {
+fn read_root(
+    root: &mut Section<'_>,
+    text: &str,
+    decides: Decides<'_>,
+    faults: &mut Faults,
+) -> Option<Scenario> {
     root.refuse_unknown_keys(&ROOT_KEYS, faults);
+    // Files have been joined before; only `--set` can bring the key here.
+    root.refuse_key(EXTENDS, "`extends` cannot be set from outside", "write it into the file", faults);
     let name =
         root.required("name", "name = \"my-scenario\"", |key, value| values::name(key, value, 63), faults);
     let description = root.or("description", String::new(), read_description, faults);
@@ -70,7 +105,7 @@ fn read_root(root: &mut Section<'_>, text: &str, faults: &mut Faults) -> Option<
     let call_timeout = root.or("call_timeout", Duration::from_secs(2), values::positive_duration, faults);
     let max_in_flight =
         root.or("max_in_flight", 512, |key, value| values::small(key, value, 1..=65_536), faults);
-    let requirements = read_requirements(root, faults);
+    let requirements = read_requirements(root, decides, faults);
     let sound = faults.count();
     let target = match root.value("target") {
         Some(value) => faults
@@ -113,7 +148,7 @@ fn read_description(key: &str, value: &Value<'_>) -> Result<String, Fault> {
     Ok(text)
 }
 
-fn read_requirements(root: &Section<'_>, faults: &mut Faults) -> Vec<String> {
+fn read_requirements(root: &Section<'_>, decides: Decides<'_>, faults: &mut Faults) -> Vec<String> {
     let Some(list) = root.optional("requirements", values::texts, faults) else { return Vec::new() };
     let mut seen = BTreeMap::new();
     let mut requirements = Vec::new();
@@ -121,6 +156,11 @@ fn read_requirements(root: &Section<'_>, faults: &mut Faults) -> Vec<String> {
         if let Err(remedy) = values::check_requirement(&id) {
             faults.push(
                 Fault::at(value.span(), format!("`{id}` is no id of a requirement"), "unknown").help(remedy),
+            );
+        } else if let Err(remedy) = decides(&id) {
+            // An id that nothing decides would leave the run undecided for ever: better to say so before it starts.
+            faults.push(
+                Fault::at(value.span(), format!("`{id}` cannot be decided"), "not checked").help(remedy),
             );
         }
         refuse_twin("requirement", value, &mut seen, faults);

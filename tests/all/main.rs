@@ -11,6 +11,7 @@
 mod backup;
 mod client;
 mod conformance;
+mod doctor;
 mod errors;
 mod examples;
 mod kills;
@@ -20,6 +21,7 @@ mod operations;
 mod program;
 mod protected;
 mod readme;
+mod scenario;
 mod seen;
 mod serve;
 mod store_trouble;

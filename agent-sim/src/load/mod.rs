@@ -6,11 +6,13 @@
 //! - [`sampler`]: what the registry and the harness use.
 //! - [`collector`]: counts by phase, operation and second.
 //! - [`thresholds`]: what must hold.
+//! - [`offered`]: what a plan asks of a registry, counted before anything starts.
 //! - [`outcome`]: all of it as plain data.
 
 mod agents;
 mod collector;
 mod driver;
+mod offered;
 mod outcome;
 mod sampler;
 mod thresholds;
@@ -27,9 +29,11 @@ use tokio::sync::watch;
 use self::agents::Agents;
 use self::collector::Collector;
 use self::driver::{Driver, Ending, Parts};
+pub use self::offered::{OfferedPhase, offered};
 use self::outcome::Finished;
 pub use self::outcome::LoadOutcome;
 use self::sampler::{Costs, Watched};
+pub use self::worker::timer_floor;
 use self::worker::{Floor, Pacer, Worker};
 use crate::clock::{Clock, wall_clock};
 use crate::history_writer::HistoryWriter;

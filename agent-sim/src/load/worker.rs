@@ -150,6 +150,19 @@ pub(super) fn measure_floor(clock: Clock) -> std::io::Result<Worker<Floor>> {
     })
 }
 
+/// The host's floor, measured in the calling thread for `length`: how late bare sleeps of a millisecond woke.
+pub fn timer_floor(length: Duration) -> Durations {
+    let (clock, stop) = (Clock::start(), Stop::default());
+    let length_us = crate::plan::micros(length);
+    let mut lateness = Durations::default();
+    while clock.now_us() < length_us {
+        let due_us = clock.now_us() + 1_000;
+        stop.sleep_until_us(clock, due_us);
+        lateness.record(clock.now_us() - due_us);
+    }
+    lateness
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

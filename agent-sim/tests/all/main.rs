@@ -9,6 +9,7 @@
 mod client;
 mod dialects;
 mod load;
+mod offered;
 mod plan;
 mod process;
 mod tripwire;

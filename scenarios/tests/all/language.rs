@@ -98,19 +98,3 @@ fn a_command_is_read_with_its_environment() {
     assert_eq!(command.environment["PORT"], "{port}");
     assert_eq!((command.ready_path.as_str(), command.ready_timeout), ("/health", Duration::from_secs(3)));
 }
-
-#[test]
-fn the_example_in_the_crate_documentation_is_a_good_file() {
-    let source = include_str!("../../src/lib.rs");
-    let example: String = source
-        .lines()
-        .skip_while(|line| !line.starts_with("//! ```toml"))
-        .skip(1)
-        .take_while(|line| !line.starts_with("//! ```"))
-        .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start()))
-        .collect();
-    assert!(example.contains("[[fleets]]"), "{example}");
-    if let Err(error) = scenarios::parse("example", &example, &[]) {
-        panic!("{}", crate::rendered(&error));
-    }
-}

@@ -1,10 +1,13 @@
 //! The scenario language from outside: what is read, what is refused and how, what is shipped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod extends;
 mod faults;
 mod language;
 mod overrides;
+mod page;
 mod policies;
+mod schema;
 mod shipped;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
