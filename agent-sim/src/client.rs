@@ -118,6 +118,11 @@ impl Client {
         Ok(self)
     }
 
+    /// Plain requests to the same registry with the same token, each given up after `timeout`.
+    pub fn wire(&self, timeout: Duration) -> Wire {
+        Wire { timeout, ..self.wire.clone() }
+    }
+
     /// Sends one call (every page of a list) and waits for its end. Never fails: failures are outcomes. A list of
     /// several pages gives one record from the first page's beginning to the last one's end; pages that are not all
     /// of one revision leave it without a revision, with a note.

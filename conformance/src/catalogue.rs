@@ -84,6 +84,9 @@ pub enum Check {
     View9,
     View10,
     View11,
+    Guard1,
+    Guard2,
+    Guard3,
     Durable1,
     Durable2,
     Durable3,
@@ -273,8 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn twenty_eight_requirements_are_checked() {
-        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 28);
+    fn thirty_one_requirements_are_checked() {
+        assert_eq!(REQUIREMENTS.iter().filter(|row| row.check.is_some()).count(), 31);
     }
 
     #[test]

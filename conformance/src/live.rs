@@ -4,7 +4,7 @@
 //! - `pace`: how many agents and how often, by what the registry can do and how slow its policies are.
 //! - `actor`: one agent living its story.
 //! - `readers`: the lists beside the agents.
-//! - `stages`: quiet, story, probes, clock, pause, trouble, kills, restarts, wave, provocation.
+//! - `stages`: quiet, story, probes, guard, clock, pause, trouble, kills, restarts, wave, provocation.
 //! - `cost`: what the registry and the harness used.
 
 use std::collections::BTreeMap;

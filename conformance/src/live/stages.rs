@@ -1,4 +1,4 @@
-//! The stages of a run, in order: quiet, story, probes, clock, pause, trouble, kills, restarts, spoilt store, wave,
+//! The stages of a run, in order: quiet, story, probes, guard, clock, pause, trouble, kills, restarts, spoilt store, wave,
 //! provocation. Each is run if a selected requirement needs it.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use crate::catalogue::{Check, Selection};
 use crate::generate::{self, Act};
 
 mod clock;
+mod guard;
 mod kills;
 mod pause;
 mod probes;
@@ -37,6 +38,7 @@ pub(super) struct Stages {
     selection: Selection,
     recorder: Arc<Recorder>,
     target: Target,
+    likeness: guard::Likeness,
     tripwire: Tripwire,
     pace: Pace,
     seed: u64,
@@ -75,6 +77,10 @@ impl Stages {
             cost: TargetCost::of(&options.target.kind, &target),
             wanted_wave: if one_deadline { options.wave_agents.unwrap_or(WAVE_AGENTS) } else { 0 },
             store: options.store(),
+            likeness: guard::Likeness {
+                kind: options.target.kind.clone(),
+                reference_program: options.reference_program.clone(),
+            },
             pace,
             selection,
             recorder,
@@ -130,6 +136,9 @@ impl Stages {
         }
         if self.wants_probes() && self.goes_on() {
             self.probes().await;
+        }
+        if wants(&[Check::Guard1, Check::Guard2, Check::Guard3]) && self.goes_on() {
+            self.guard().await;
         }
         if wants(&[Check::Time8]) && self.goes_on() {
             if ours { self.clock().await? } else { self.leave_out(Check::Time8, ONLY_REACHED) }

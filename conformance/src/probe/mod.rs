@@ -1,6 +1,7 @@
 //! Probes: short scripted conversations with a registry over its own wire, for what only raw requests can show.
 //!
 //! - `views`: VIEW-1 and VIEW-4 to VIEW-11, but for what the agents of other stages show already.
+//! - `tokens`: GUARD-2, of a registry that the stage of that name starts for it.
 //!
 //! A probe asks and records; it judges nothing. Every exchange goes into the history under the requirement's id, a
 //! case (one conversation) and a step (what the exchange is in it). The judge of the same requirement reads the steps
@@ -27,6 +28,7 @@ use crate::catalogue::Check;
 use crate::generate::{self, Purpose};
 use crate::live::recorder::Recorder;
 
+pub(crate) mod tokens;
 mod views;
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;

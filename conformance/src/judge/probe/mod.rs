@@ -8,6 +8,7 @@
 //! - `waiting`: VIEW-8.
 //! - `events`: VIEW-11.
 //! - `agreement`: VIEW-1.
+//! - `tokens`: GUARD-2.
 //!
 //! The exchanges of one case come in the order in which they were answered.
 
@@ -26,6 +27,7 @@ mod filters;
 mod model;
 mod pages;
 mod tags;
+mod tokens;
 mod waiting;
 mod wiring;
 
@@ -109,6 +111,7 @@ const JUDGES: &[(Check, Judge)] = &[
     (Check::View9, filters::view_9),
     (Check::View10, wiring::view_10),
     (Check::View11, events::view_11),
+    (Check::Guard2, tokens::guard_2),
 ];
 
 /// Judges all conversations.
@@ -153,7 +156,7 @@ fn conversations<'a>(evidence: &'a Evidence, id: &str) -> BTreeMap<&'a str, Vec<
 }
 
 /// The conversation up to what proved the case, with that exchange in full and the command that sends it again.
-fn conversation(evidence: &Evidence, wrong: &Exchange) -> Vec<String> {
+pub(super) fn conversation(evidence: &Evidence, wrong: &Exchange) -> Vec<String> {
     let all: Vec<&Exchange> = evidence
         .exchanges
         .iter()

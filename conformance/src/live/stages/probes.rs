@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_sim::client::Wire;
 use tokio::task::JoinSet;
 
 use super::Stages;
@@ -11,7 +10,7 @@ use crate::catalogue::row;
 use crate::probe::{Company, PROBES, Probe, Prober};
 
 /// How long an answer may take; the long-polls of probes are far shorter.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Stages {
     /// Whether any probe is selected, of a registry that speaks the contract's own words.
@@ -23,10 +22,7 @@ impl Stages {
     /// Has all selected conversations.
     pub(super) async fn probes(&mut self) {
         self.say("probing the contract's own words".to_owned());
-        let wire = match Wire::new(&self.target.url, TIMEOUT) {
-            Ok(wire) => wire,
-            Err(error) => return self.invalid.push(error.to_string()),
-        };
+        let wire = self.target.client.wire(TIMEOUT);
         let policies = Arc::new(self.target.policies.clone());
         let mut beside = JoinSet::new();
         let mut alone = Vec::new();
