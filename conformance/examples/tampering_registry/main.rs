@@ -30,8 +30,15 @@ mod tamper;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Request headers that are passed on.
-const PASSED_ON: &[&str] =
-    &["content-type", "if-none-match", "accept", "mcp-protocol-version", "mcp-method", "mcp-name"];
+const PASSED_ON: &[&str] = &[
+    "content-type",
+    "if-none-match",
+    "accept",
+    "authorization",
+    "mcp-protocol-version",
+    "mcp-method",
+    "mcp-name",
+];
 
 struct Proxy {
     wire: Wire,
@@ -55,6 +62,7 @@ async fn main() {
         }
     }
     overrides.policies = policies;
+    overrides.tokens = std::env::var("WALLFLOWER_TOKENS").ok();
     let settings = Settings::load(None, &overrides).expect("the settings are right");
     let behind = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let url = format!("http://{}", behind.local_addr().expect("it is bound"));

@@ -48,9 +48,7 @@ impl Secrets {
         let entry = |name: &str, secret: &str, scope: &str, prefix: Option<&str>| {
             let prefix = prefix.map(|prefix| format!("agent_prefix = \"{prefix}\"\n")).unwrap_or_default();
             let digest = hex(&Sha256::digest(secret));
-            format!(
-                "[[tokens]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nscopes = [\"{scope}\"]\n{prefix}"
-            )
+            format!("[[tokens]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nscopes = [\"{scope}\"]\n{prefix}")
         };
         [
             entry("admin", &self.admin, "admin", None),

@@ -25,7 +25,7 @@ const ALL_IDS: u64 = 1_000_000;
 const WARM_SHARE: u64 = 4;
 
 /// How long registering may take; fewer ids then decide less.
-const LONGEST_US: u64 = 90_000_000;
+const LONGEST_US: u64 = 60_000_000;
 const LONGEST_OF_ALL_US: u64 = 3_600_000_000;
 
 /// Registrations in flight.
@@ -35,7 +35,7 @@ const WORKERS: u64 = 32;
 const KEPT_US: u64 = 600_000_000;
 
 /// Looks at the memory behind the last id, and the time between two.
-const LOOKS: u32 = 8;
+const LOOKS: u32 = 5;
 const LOOK_PERIOD_US: u64 = 500_000;
 
 /// How long the last id may need to go, beyond its policy.
