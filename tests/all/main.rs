@@ -13,6 +13,7 @@ mod client;
 mod conformance;
 mod errors;
 mod examples;
+mod harness_token;
 mod kills;
 mod loadtest;
 mod not_judged;
