@@ -314,7 +314,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         Profile::Contract,
         Check::Guard3,
         Need::Contract,
-        4_000,
+        5_000,
         "A million ids registered and gone: memory returns to within 1.2 of before.",
     ),
     unchecked(
