@@ -118,6 +118,11 @@ impl Client {
         Ok(self)
     }
 
+    /// Plain requests to the same registry with the same token, each given up after `timeout`.
+    pub fn wire(&self, timeout: Duration) -> Wire {
+        Wire { timeout, ..self.wire.clone() }
+    }
+
     /// Sends one call (every page of a list) and waits for its end. Never fails: failures are outcomes. A list of
     /// several pages gives one record from the first page's beginning to the last one's end; pages that are not all
     /// of one revision leave it without a revision, with a note.
@@ -239,6 +244,11 @@ impl Wire {
             .build()
             .map_err(|error| refused(causes(&error)))?;
         Ok(Self { http, base_url: url.as_str().trim_end_matches('/').to_owned(), timeout, bearer: None })
+    }
+
+    /// Where it goes, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.base_url
     }
 
     /// Sends this token with every request. It stands in no error and no record.

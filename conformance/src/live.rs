@@ -4,7 +4,8 @@
 //! - `pace`: how many agents and how often, by what the registry can do and how slow its policies are.
 //! - `actor`: one agent living its story.
 //! - `readers`: the lists beside the agents.
-//! - `stages`: quiet, story, deadlines, probes, clock, pause, trouble, kills, restarts, wave, provocation, watched.
+//! - `stages`: quiet, story, deadlines, probes, guard, clock, pause, trouble, kills, restarts, wave, provocation,
+//!   watched.
 //! - `cost`: what the registry and the harness used.
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 
 mod abilities;
 mod exchange;
+mod guard;
 mod hardship;
 mod reader;
 mod watch;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use abilities::Abilities;
 pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
+pub use guard::{Flood, Turnover};
 pub use hardship::{Hardship, LeftOut, SpoiltStore};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
 pub use watch::{OutwardCall, OutwardKind, Watch};

@@ -62,6 +62,9 @@ fn the_reference_registry_passes_what_is_checked() {
         "MCP-2",
         "MCP-3",
         "MCP-4",
+        "GUARD-1",
+        "GUARD-2",
+        "GUARD-3",
     ] {
         assert!(verdicts.contains(&(id, "pass")), "{id} in {verdicts:?}");
     }

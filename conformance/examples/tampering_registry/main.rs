@@ -44,6 +44,7 @@ const PASSED_ON: &[&str] = &[
     "last-event-id",
     "mcp-protocol-version",
     "mcp-session-id",
+    "authorization",
     "mcp-method",
     "mcp-name",
 ];
@@ -70,6 +71,7 @@ async fn main() {
         }
     }
     overrides.policies = policies;
+    overrides.tokens = std::env::var("WALLFLOWER_TOKENS").ok();
     let settings = Settings::load(None, &overrides).expect("the settings are right");
     let behind = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let url = format!("http://{}", behind.local_addr().expect("it is bound"));

@@ -1,7 +1,8 @@
 //! What each fault spoils.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent_sim::client::{WholeAnswer, Wire};
 use agent_sim::dialect::WireRequest;
@@ -12,16 +13,31 @@ use crate::order::Order;
 /// How much longer than its change a poll sleeps: more than any lag that the judge forgives.
 const ASLEEP: Duration = Duration::from_secs(2);
 
+/// What is kept of each heartbeat for ever: a few times what the contract lets a registry keep of one that is gone.
+const KEPT_BYTES: usize = 16 * 1024;
+
 /// A fault, and what it has to remember.
 pub(super) struct Tamper {
     fault: String,
     count: AtomicU64,
     order: Order,
+    /// When a list was last turned away.
+    turned_away: Mutex<Option<Instant>>,
+    /// The token of a heartbeat that was accepted.
+    accepted: Mutex<Option<String>>,
+    kept: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Tamper {
     pub(super) fn new(fault: &str) -> Self {
-        Self { fault: fault.to_owned(), count: AtomicU64::new(0), order: Order::default() }
+        Self {
+            fault: fault.to_owned(),
+            count: AtomicU64::new(0),
+            order: Order::default(),
+            turned_away: Mutex::new(None),
+            accepted: Mutex::new(None),
+            kept: Mutex::new(Vec::new()),
+        }
     }
 
     /// Spoils the request.
@@ -88,7 +104,49 @@ impl Tamper {
                     }
                 });
             }
+            "heartbeats-are-turned-away-too"
+            | "lists-are-turned-away-without-a-time"
+            | "wrong-tokens-are-let-in"
+            | "refused-but-done"
+            | "gone-are-kept" => self.after_guarded(request, answer, wire).await,
             fault => self.order.after(fault, request, answer, wire).await,
+        }
+    }
+
+    async fn after_guarded(&self, request: &WireRequest, answer: &mut WholeAnswer, wire: &Wire) {
+        let beats = request.path.starts_with("/heartbeat");
+        let token = request.headers.iter().find(|(name, _)| *name == "authorization");
+        match self.fault.as_str() {
+            // One lane for all: as long as lists are turned away, heartbeats are as well.
+            "heartbeats-are-turned-away-too" => {
+                let mut turned_away = self.turned_away.lock().expect("no handler panics");
+                if answer.status == 429 {
+                    *turned_away = Some(Instant::now());
+                } else if beats && turned_away.is_some_and(|at| at.elapsed() < Duration::from_secs(1)) {
+                    answer.status = 429;
+                    answer.headers.push(("retry-after".to_owned(), "1".to_owned()));
+                }
+            }
+            "lists-are-turned-away-without-a-time" if answer.status == 429 => {
+                answer.headers.retain(|(name, _)| name != "retry-after");
+            }
+            "wrong-tokens-are-let-in" if answer.status == 401 && token.is_some() => answer.status = 200,
+            // Says no, and does it all the same.
+            "refused-but-done" if beats => {
+                if answer.status == 200 {
+                    *self.accepted.lock().expect("no handler panics") = token.map(|(_, token)| token.clone());
+                } else if answer.status == 403 {
+                    let accepted = self.accepted.lock().expect("no handler panics").clone();
+                    let mut done = request.clone();
+                    done.headers.retain(|(name, _)| *name != "authorization");
+                    done.headers.extend(accepted.map(|token| ("authorization", token)));
+                    let _ = wire.send_whole(&done).await;
+                }
+            }
+            "gone-are-kept" if beats && answer.status == 200 => {
+                self.kept.lock().expect("no handler panics").push(vec![1; KEPT_BYTES]);
+            }
+            _ => {}
         }
     }
 

@@ -332,19 +332,28 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Unknown query parameters get 400; unknown body fields are ignored.",
     ),
-    unchecked(
+    checked(
         "GUARD-1",
         Profile::Contract,
+        Check::Guard1,
+        Need::Contract,
+        100,
         "With list traffic at five times capacity no heartbeat is refused, and their p99 keeps to the published bound.",
     ),
-    unchecked(
+    checked(
         "GUARD-2",
         Profile::Contract,
+        Check::Guard2,
+        Need::Contract,
+        40,
         "Wrong token 401, someone else's agent 403, nothing changed either way.",
     ),
-    unchecked(
+    checked(
         "GUARD-3",
         Profile::Contract,
+        Check::Guard3,
+        Need::Contract,
+        5_000,
         "A million ids registered and gone: memory returns to within 1.2 of before.",
     ),
     checked(

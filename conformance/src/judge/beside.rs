@@ -1,6 +1,6 @@
 //! What a history tells beside heartbeats and views: hardships, numbers, what calls got while the store was locked.
 
-use reports::history::{CallRecord, Hardship, LeftOut, Operation, Outcome, SpoiltStore};
+use reports::history::{CallRecord, Flood, Hardship, LeftOut, Operation, Outcome, SpoiltStore, Turnover};
 
 use super::evidence::Span;
 
@@ -45,6 +45,8 @@ pub(crate) struct Beside {
     /// When the clock was stepped, and what its offset was from then on.
     pub(crate) steps: Vec<(Span, i64)>,
     pub(crate) spoilt: Vec<SpoiltStore>,
+    pub(crate) floods: Vec<Flood>,
+    pub(crate) turnovers: Vec<Turnover>,
     pub(crate) left_out: Vec<LeftOut>,
     /// Revisions that answers named.
     pub(crate) revisions: Vec<(Span, u64)>,
@@ -65,6 +67,8 @@ impl Beside {
                 self.steps.push((Span { s: s_us, e: e_us }, offset_seconds));
             }
             Hardship::SpoiltStore(spoilt) => self.spoilt.push(spoilt),
+            Hardship::Flood(flood) => self.floods.push(flood),
+            Hardship::Turnover(turnover) => self.turnovers.push(turnover),
         }
     }
 

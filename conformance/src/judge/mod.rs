@@ -5,6 +5,7 @@
 //! - `sighting`: what each view said of an agent, absences included.
 //! - `beside`: what was done to the registry, and numbers.
 //! - `passive`, `time`, `race`, `deadline`, `view`, `quiet`, `durable`: the checks.
+//! - `guard`: what a registry bears: lists beyond its capacity, ids that come and go.
 //! - `probe`: what probes recorded, exchange by exchange.
 //! - `tally`: what they found, and the verdicts.
 //! - `explain`: the timeline of the worst case.
@@ -30,6 +31,7 @@ mod durable;
 mod evidence;
 mod explain;
 mod file;
+mod guard;
 mod lease;
 mod passive;
 mod probe;
@@ -198,6 +200,7 @@ pub fn judge(
     durable::check_whole(&evidence, &mut tallies);
     time::check_hardships(&evidence, &mut tallies);
     probe::check(&evidence, &mut tallies);
+    guard::check(&evidence, &mut tallies);
     let requirements: Vec<RequirementReport> = ask
         .selection
         .rows()

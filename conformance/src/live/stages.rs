@@ -1,5 +1,5 @@
-//! The stages of a run, in order: quiet, story, deadlines, probes, clock, pause, trouble, kills, restarts, spoilt store,
-//! wave, provocation, watched. Each is run if a selected requirement needs it.
+//! The stages of a run, in order: quiet, story, deadlines, probes, guard, clock, pause, trouble, kills, restarts, spoilt
+//! store, wave, provocation, watched. Each is run if a selected requirement needs it.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use crate::generate::{self, Act};
 
 mod clock;
 mod deadline;
+mod guard;
 mod kills;
 mod pause;
 mod probes;
@@ -39,6 +40,7 @@ pub(super) struct Stages {
     selection: Selection,
     recorder: Arc<Recorder>,
     target: Target,
+    likeness: guard::Likeness,
     tripwire: Tripwire,
     pace: Pace,
     seed: u64,
@@ -77,6 +79,10 @@ impl Stages {
             cost: TargetCost::of(&options.target.kind, &target),
             wanted_wave: if one_deadline { options.wave_agents.unwrap_or(WAVE_AGENTS) } else { 0 },
             store: options.store(),
+            likeness: guard::Likeness {
+                kind: options.target.kind.clone(),
+                reference_program: options.reference_program.clone(),
+            },
             pace,
             selection,
             recorder,
@@ -136,6 +142,9 @@ impl Stages {
         }
         if self.wants_probes() && self.goes_on() {
             self.probes().await;
+        }
+        if wants(&[Check::Guard1, Check::Guard2, Check::Guard3]) && self.goes_on() {
+            self.guard().await;
         }
         if wants(&[Check::Time8]) && self.goes_on() {
             if ours { self.clock().await? } else { self.leave_out(Check::Time8, ONLY_REACHED) }

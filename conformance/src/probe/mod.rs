@@ -6,6 +6,7 @@
 //! - `raw`: bytes over a connection of their own.
 //! - `mcp`: PASSIVE-5 and MCP-1 to MCP-4.
 //! - `views`: VIEW-1 and VIEW-4 to VIEW-11, but for what the agents of other stages show already.
+//! - `tokens`: GUARD-2, of a registry that the stage of that name starts for it.
 //!
 //! A probe asks and records; it judges nothing. Every exchange goes into the history under the requirement's id, a
 //! case (one conversation) and a step (what the exchange is in it). The judge of the same requirement reads the steps
@@ -37,6 +38,7 @@ mod input;
 mod mcp;
 mod races;
 mod raw;
+pub(crate) mod tokens;
 mod views;
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -13,6 +13,7 @@ use reports::result::{RequirementReport, RequirementVerdict};
 
 mod boundaries;
 mod durable;
+mod guard;
 mod hardships;
 mod mcp;
 mod passive;

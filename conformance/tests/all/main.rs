@@ -8,6 +8,7 @@
 )]
 
 mod broken;
+mod guarded;
 mod histories;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::guard::{Flood, Turnover};
+
 /// Something that the harness made hard for the registry, or easy again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -33,6 +35,10 @@ pub enum Hardship {
     },
     /// The registry was started on a store that is not its own or not whole.
     SpoiltStore(SpoiltStore),
+    /// Lists beyond its capacity.
+    Flood(Flood),
+    /// Ids that came and went.
+    Turnover(Turnover),
 }
 
 /// What the registry made of a store that is not its own or not whole.

@@ -13,6 +13,7 @@
 //! - `waiting`: VIEW-8.
 //! - `events`: VIEW-11.
 //! - `agreement`: VIEW-1.
+//! - `tokens`: GUARD-2.
 //!
 //! The exchanges of one case come in the order in which they were answered.
 
@@ -36,6 +37,7 @@ mod pages;
 mod races;
 mod rules;
 mod tags;
+mod tokens;
 mod waiting;
 mod wiring;
 
@@ -140,6 +142,7 @@ const JUDGES: &[(Check, Judge)] = &[
     (Check::Mcp2, mcp::mcp_2),
     (Check::Mcp3, mcp::mcp_3),
     (Check::Mcp4, mcp::mcp_4),
+    (Check::Guard2, tokens::guard_2),
 ];
 
 /// Judges all conversations.
@@ -191,7 +194,7 @@ fn conversations<'a>(evidence: &'a Evidence, id: &str) -> BTreeMap<&'a str, Vec<
 }
 
 /// The conversation up to what proved the case, with that exchange in full and the command that sends it again.
-fn conversation(evidence: &Evidence, wrong: &Exchange) -> Vec<String> {
+pub(super) fn conversation(evidence: &Evidence, wrong: &Exchange) -> Vec<String> {
     let all: Vec<&Exchange> = evidence
         .exchanges
         .iter()

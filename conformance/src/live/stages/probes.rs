@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_sim::client::Wire;
 use agent_sim::process::RegistryProcess;
 use tokio::task::JoinSet;
 
 use super::Stages;
-use crate::catalogue::row;
-use crate::probe::{Company, PROBES, Probe, Prober};
+use crate::probe::{Company, PROBES, Probe};
 
 /// How long an answer may take; the long-polls of probes are far shorter.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Stages {
     /// Whether any probe is selected, of a registry that speaks the contract's own words.
@@ -24,29 +22,15 @@ impl Stages {
     /// Has all selected conversations.
     pub(super) async fn probes(&mut self) {
         self.say("probing the contract's own words".to_owned());
-        let wire = match Wire::new(&self.target.url, TIMEOUT) {
-            Ok(wire) => wire,
-            Err(error) => return self.invalid.push(error.to_string()),
-        };
+        let wire = self.target.client.wire(TIMEOUT);
         let policies = Arc::new(self.target.policies.clone());
+        let process = self.target.process.as_ref().map(RegistryProcess::pid);
         let mut beside = JoinSet::new();
         let mut changing = Vec::new();
         let mut alone = Vec::new();
-        for probe in PROBES.iter().filter(|probe| self.selection.wants(probe.check)) {
-            let Some(requirement) = row(probe.check).map(|row| row.id) else { continue };
-            self.next_number += 1;
-            let prober = Prober {
-                requirement,
-                recorder: Arc::clone(&self.recorder),
-                wire: wire.clone(),
-                url: self.target.url.clone(),
-                policies: Arc::clone(&policies),
-                bound_ms: self.target.transition_bound_ms,
-                seed: self.seed,
-                address: self.target.url.trim_start_matches("http://").trim_end_matches('/').to_owned(),
-                process: self.target.process.as_ref().map(RegistryProcess::pid),
-                endpoint: self.tripwire.assign(self.next_number, &format!("probe {requirement}")),
-            };
+        let selection = self.selection.clone();
+        for probe in PROBES.iter().filter(|probe| selection.wants(probe.check)) {
+            let prober = self.prober(probe.check, wire.clone(), Arc::clone(&policies), process);
             match probe {
                 Probe { company: Company::Others, run, .. } => drop(beside.spawn(run(prober))),
                 Probe { company: Company::Changing, run, .. } => changing.push(run(prober)),
