@@ -18,6 +18,7 @@
 //! - `capabilities`: the entries of `GET /capabilities`
 //! - `snapshots`: the lists that cursors point into, bounded
 //! - [`changes`]: what changed since a revision
+//! - [`deltas`]: what that makes of a list, in steps
 //! - [`views`]: single entries, health, counts
 //! - [`events`]: what happened, in order
 //! - [`figures`]: what operators count
@@ -27,6 +28,7 @@ pub mod agent;
 pub mod candidates;
 mod capabilities;
 pub mod changes;
+pub mod deltas;
 pub mod document;
 pub mod events;
 pub mod figures;

@@ -163,6 +163,39 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One change at a time, with others made in between, the last of them after everything had been looked at once.
+    #[test]
+    fn a_delta_that_is_gathered_while_agents_change_is_that_of_its_end(
+        before in prop::collection::vec(step(), 1..8), between in prop::collection::vec(step(), 0..8),
+    ) {
+        for view in views() {
+            let mut world = World::new();
+            let (first, rest) = before.split_at(before.len() / 2);
+            first.iter().cloned().for_each(|step| take(&mut world, step));
+            let (since, then) = (world.revision(), world.whole(&view));
+            rest.iter().cloned().for_each(|step| take(&mut world, step));
+            let mut gathering = world.core.begin_delta(world.moment(), &view, "s", since).unwrap();
+            for step in between.iter().cloned() {
+                world.core.gather(world.moment(), &mut gathering, 1).unwrap();
+                take(&mut world, step);
+            }
+            while !world.core.gather(world.moment(), &mut gathering, 1).unwrap() {}
+            let (revision, now) = (world.revision(), world.whole(&view));
+            let delta = gathering.compare();
+            prop_assert_eq!(delta.revision, revision);
+            let at_one_go = world.core.delta(world.moment(), &view, "s", since).unwrap();
+            prop_assert_eq!(&delta, &at_one_go, "{:?}", view);
+            let mut applied = then;
+            applied.retain(|key, _| !delta.removed.iter().any(|removed| **removed == **key));
+            applied.extend(keyed(&delta.changed));
+            prop_assert_eq!(&applied, &now, "{:?}", view);
+        }
+    }
+}
+
 /// The registry after a clean restart.
 fn restarted(world: &mut World) -> World {
     let batch = world.core.take_batch(usize::MAX);
