@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use registry_core::Registry;
 use registry_core::candidates::{Candidates, Found};
-use registry_core::changes::{Delta, Resync};
+use registry_core::changes::Delta;
 use registry_core::listing::{Cursor, CursorFault, Page, PageRequest, View};
 use registry_core::time::{Moment, Revision};
 
@@ -24,6 +24,8 @@ pub(crate) const LARGEST_LIMIT: usize = 10_000;
 pub(crate) const DEFAULT_LIMIT: usize = 1_000;
 /// A delta over so many changes costs little more than a 304.
 const FEW_CHANGES: usize = 100;
+/// How many changes are looked at before others get the registry's lock.
+const CHANGES_AT_ONCE: usize = 500;
 /// How many entries are written down before others get the registry's lock.
 const ENTRIES_AT_ONCE: usize = 500;
 
@@ -131,8 +133,7 @@ pub(super) async fn answer(
                     core.changes_since(*since) > FEW_CHANGES
                 });
                 let turn = if is_much { Some(shared.lanes.turn(route).await?) } else { None };
-                let delta = shared
-                    .with_core(|core, moment| find_delta(core, moment, view, store_id, *since, seen))?;
+                let delta = find_delta(shared, view, store_id, *since, seen).await?;
                 let revision = delta.revision;
                 if delta.is_empty() {
                     drop(turn);
@@ -230,20 +231,38 @@ async fn page_answer(
 }
 
 /// `seen` is a revision at which there was no difference yet.
-fn find_delta(
-    core: &mut Registry,
-    moment: Moment,
+async fn find_delta(
+    shared: &Shared,
     view: &View,
     store_id: &str,
     since: Revision,
     seen: Option<Revision>,
-) -> Result<Delta, Resync> {
-    core.advance(moment);
-    match seen {
-        Some(seen) if !core.concerns(view, seen) => {
-            Ok(Delta { revision: core.revision(), changed: Vec::new(), removed: Vec::new() })
+) -> Result<Delta, Problem> {
+    let begun = shared.with_core(|core, moment| {
+        core.advance(moment);
+        if seen.is_some_and(|seen| !core.concerns(view, seen)) {
+            return Ok(Err(Delta { revision: core.revision(), changed: Vec::new(), removed: Vec::new() }));
         }
-        _ => core.delta(moment, view, store_id, since),
+        core.begin_delta(moment, view, store_id, since).map(|begun| Ok((begun, core.changes_since(since))))
+    });
+    let (mut gathering, changes) = match begun? {
+        Ok(begun) => begun,
+        Err(nothing) => return Ok(nothing),
+    };
+    // Whatever changes meanwhile is gathered, too. Should that never end, the rest is gathered at one go.
+    let mut steps_left = 2 * changes / CHANGES_AT_ONCE + 1;
+    loop {
+        let most = if steps_left == 0 { usize::MAX } else { CHANGES_AT_ONCE };
+        if shared.with_core(|core, moment| core.gather(moment, &mut gathering, most))? {
+            break;
+        }
+        steps_left = steps_left.saturating_sub(1);
+        tokio::task::yield_now().await;
+    }
+    if gathering.agents() > FEW_CHANGES {
+        encoding::apart(|| gathering.compare()).await
+    } else {
+        Ok(gathering.compare())
     }
 }
 
