@@ -269,6 +269,17 @@ pub struct Heartbeat {
     pub wiring_revision: Option<u64>,
 }
 
+/// Whether a full heartbeat declares dependencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HasDependencies(pub bool);
+
+impl Heartbeat {
+    /// `None` when it is lean.
+    pub fn full(&self) -> Option<HasDependencies> {
+        self.document.as_ref().map(|document| HasDependencies(!document.dependencies.is_empty()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -99,8 +99,9 @@ pub(super) async fn answer(
     let route = route_of(view);
     match &request.part {
         Part::Page(asked) => loop {
-            let known =
-                shared.with_core(|core, moment| find_known(core, moment, headers, view, asked, request))?;
+            let known = shared
+                .with_all_due(|core, moment| find_known(core, moment, headers, view, asked, request))
+                .await?;
             if let Some((tag, revision)) = known {
                 if wait.change_after(revision).await? {
                     continue;
@@ -110,12 +111,12 @@ pub(super) async fn answer(
             }
             let turn = shared.lanes.turn(route).await?;
             serialise(shared, view, asked).await;
-            let found = shared.with_core(|core, moment| find_page(core, moment, view, asked))?;
+            let found = shared.with_all_due(|core, moment| find_page(core, moment, view, asked)).await?;
             let (tag, page) = match found {
                 FoundPage::Ready { tag, page } => (tag, page),
                 FoundPage::ToBeSearched { tag, candidates } => {
                     let found = search(shared, candidates).await?;
-                    (tag, shared.with_core(|core, moment| core.list_found(moment, found, asked)))
+                    (tag, shared.with_all_due(|core, moment| core.list_found(moment, found, asked)).await)
                 }
             };
             let revision = page.revision;
@@ -128,10 +129,7 @@ pub(super) async fn answer(
         Part::Since { store_id, since } => {
             let mut seen = None;
             loop {
-                let is_much = shared.with_core(|core, moment| {
-                    core.advance(moment);
-                    core.changes_since(*since) > FEW_CHANGES
-                });
+                let is_much = shared.with_all_due(|core, _| core.changes_since(*since) > FEW_CHANGES).await;
                 let turn = if is_much { Some(shared.lanes.turn(route).await?) } else { None };
                 let delta = find_delta(shared, view, store_id, *since, seen).await?;
                 let revision = delta.revision;
@@ -176,13 +174,15 @@ fn find_known(
 async fn serialise(shared: &Shared, view: &View, page: &PageRequest) {
     let mut next = None;
     loop {
-        next = shared.with_core(|core, moment| {
-            if core.is_kept(moment, view, page) {
-                None
-            } else {
-                core.serialise_some(view, next, ENTRIES_AT_ONCE)
-            }
-        });
+        next = shared
+            .with_all_due(|core, moment| {
+                if core.is_kept(moment, view, page) {
+                    None
+                } else {
+                    core.serialise_some(view, next, ENTRIES_AT_ONCE)
+                }
+            })
+            .await;
         if next.is_none() {
             return;
         }
@@ -238,14 +238,13 @@ async fn find_delta(
     since: Revision,
     seen: Option<Revision>,
 ) -> Result<Delta, Problem> {
-    let begun = shared.with_core(|core, moment| {
-        core.advance(moment);
+    let begun = shared.with_all_due(|core, moment| {
         if seen.is_some_and(|seen| !core.concerns(view, seen)) {
             return Ok(Err(Delta { revision: core.revision(), changed: Vec::new(), removed: Vec::new() }));
         }
         core.begin_delta(moment, view, store_id, since).map(|begun| Ok((begun, core.changes_since(since))))
     });
-    let (mut gathering, changes) = match begun? {
+    let (mut gathering, changes) = match begun.await? {
         Ok(begun) => begun,
         Err(nothing) => return Ok(nothing),
     };
@@ -253,7 +252,7 @@ async fn find_delta(
     let mut steps_left = 2 * changes / CHANGES_AT_ONCE + 1;
     loop {
         let most = if steps_left == 0 { usize::MAX } else { CHANGES_AT_ONCE };
-        if shared.with_core(|core, moment| core.gather(moment, &mut gathering, most))? {
+        if shared.with_all_due(|core, moment| core.gather(moment, &mut gathering, most)).await? {
             break;
         }
         steps_left = steps_left.saturating_sub(1);
