@@ -1,5 +1,6 @@
 //! How long single calls of the core take, and how that grows: while one runs, its caller holds the registry's lock and
-//! every heartbeat waits. Run with `cargo run --release -p registry-core --example lock_times`.
+//! every heartbeat waits. The server makes none of those marked with a star when there is much to do: it takes the steps
+//! that stand beside them. Run with `cargo run --release -p registry-core --example lock_times`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -19,7 +20,6 @@ use registry_core::events::EventFilter;
 use registry_core::listing::{AgentFilter, CapabilityFilter, PageRequest, View};
 use registry_core::policy::{Policies, Policy};
 use registry_core::saving::{Saved, SavedAgent};
-use registry_core::search::Query;
 use registry_core::{Instant, Moment, Registry, Revision, Setup, WallTime, intake};
 
 const DEGRADED_AFTER_MS: u64 = 10_000;
@@ -28,7 +28,7 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!("{cores} cores; the longest call under the lock, and how it grows with the number before it\n");
     println!("{:<64} {:>9} {:>12} {:>7}", "", "number", "longest", "grows");
-    compare("advance: so many leases due at once, in one step", [10_000, 100_000], |agents| {
+    compare("* advance: so many leases due at once, in one step", [10_000, 100_000], |agents| {
         let mut core = restored(agents);
         longest(|| step(&mut core, usize::MAX))
     });
@@ -95,59 +95,62 @@ fn lists() {
     let everyone = || View::Agents(AgentFilter::default());
     let page = PageRequest { limit: 10_000, cursor: None };
     let page = &page;
-    compare("a page of 10,000, its entries not written yet", agents, |agents| {
+    compare("* a page of 10,000, its entries not written yet", agents, |agents| {
         let mut core = fresh(agents);
         once(|| drop(black_box(core.list(due(), &everyone(), page))))
     });
-    compare("the same, its entries written", agents, |agents| {
+    compare("* the same, its entries written", agents, |agents| {
         let mut core = fresh(agents);
-        core.serialise_some(&everyone(), None, usize::MAX);
+        write_all(&mut core);
         once(|| drop(black_box(core.list(due(), &everyone(), page))))
     });
-    compare("500 entries written", agents, |agents| {
-        let mut core = fresh(agents);
-        let mut last = None;
-        longest(|| {
-            last = core.serialise_some(&everyone(), last.clone(), 500);
-            last.is_some()
-        })
-    });
-    compare("a list that nobody passes", agents, |agents| {
+    for (what, view) in [
+        ("a list of agents, 500 at a time", everyone()),
+        ("a list of capabilities, 500 at a time", View::Capabilities(CapabilityFilter::default())),
+    ] {
+        compare(what, agents, |agents| {
+            let mut core = fresh(agents);
+            let mut candidates = core.candidates(due(), &view, page).unwrap();
+            longest(|| !core.gather_candidates(due(), &mut candidates, 500))
+        });
+        compare("its page, when all is gathered", agents, |agents| {
+            let mut core = fresh(agents);
+            let mut candidates = core.candidates(due(), &view, page).unwrap();
+            core.gather_candidates(due(), &mut candidates, usize::MAX);
+            let found = candidates.search();
+            once(|| drop(black_box(core.list_found(found, page))))
+        });
+        compare("a delta of it, 500 changes at a time", agents, |agents| {
+            let mut core = fresh(agents);
+            let mut gathering = core.begin_delta(due(), &view, "s", Revision(1)).unwrap();
+            longest(|| !core.gather(due(), &mut gathering, 500).unwrap())
+        });
+    }
+    compare("* a list that nobody passes", agents, |agents| {
         let mut core = fresh(agents);
         let view = View::Agents(AgentFilter { agent_type: Some("none".into()), ..AgentFilter::default() });
         once(|| drop(black_box(core.list(due(), &view, page))))
     });
-    compare("the providers of one capability, as agents", agents, |agents| {
+    compare("* the providers of one capability, as agents", agents, |agents| {
         let mut core = fresh(agents);
-        core.serialise_some(&everyone(), None, usize::MAX);
+        write_all(&mut core);
         let view = View::Agents(AgentFilter { capability: Some("c".into()), ..AgentFilter::default() });
         once(|| drop(black_box(core.list(due(), &view, page))))
     });
-    compare("the candidates of a search, their entries written", agents, |agents| {
-        let mut core = fresh(agents);
-        core.serialise_some(&everyone(), None, usize::MAX);
-        let view = View::Agents(AgentFilter { query: Query::parse("none"), ..AgentFilter::default() });
-        once(|| drop(black_box(core.candidates(due(), &view, page))))
-    });
-    compare("the candidates of a list of capabilities", agents, |agents| {
-        let mut core = fresh(agents);
-        let view = View::Capabilities(CapabilityFilter::default());
-        once(|| drop(black_box(core.candidates(due(), &view, page))))
-    });
-    compare("one capability by name", agents, |agents| {
+    compare("* one capability by name", agents, |agents| {
         let mut core = fresh(agents);
         once(|| drop(black_box(core.list(due(), &one_name(), page))))
     });
-    compare("a delta of agents over so many changes", agents, |agents| {
+    compare("* a delta of agents over so many changes", agents, |agents| {
         let mut core = fresh(agents);
         once(|| drop(black_box(delta(&mut core, &everyone()))))
     });
-    compare("the same, its entries written", agents, |agents| {
+    compare("* the same, its entries written", agents, |agents| {
         let mut core = fresh(agents);
-        core.serialise_some(&everyone(), None, usize::MAX);
+        write_all(&mut core);
         once(|| drop(black_box(delta(&mut core, &everyone()))))
     });
-    compare("a delta of capabilities over so many changes", agents, |agents| {
+    compare("* a delta of capabilities over so many changes", agents, |agents| {
         let mut core = fresh(agents);
         let view = View::Capabilities(CapabilityFilter::default());
         once(|| drop(black_box(delta(&mut core, &view))))
@@ -203,6 +206,14 @@ fn step(core: &mut Registry, most: usize) -> bool {
 
 fn delta(core: &mut Registry, view: &View) -> Delta {
     core.delta(due(), view, "s", Revision(1)).unwrap()
+}
+
+fn write_all(core: &mut Registry) {
+    let page = PageRequest { limit: 1, cursor: None };
+    let everyone = View::Agents(AgentFilter::default());
+    core.list(due(), &everyone, &page).unwrap();
+    // What was written is kept; the list itself is not, once something has changed.
+    core.deregister(due(), &id(0));
 }
 
 fn one_name() -> View {

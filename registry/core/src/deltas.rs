@@ -10,13 +10,13 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use crate::agent::{Agent, Status};
+use crate::candidates::Now;
 use crate::capabilities::{self, Held, Side, differing_names, names_of};
 use crate::changes::{Before, Delta, Resync};
 use crate::document::{AgentId, CapabilityName, Document};
 use crate::filter::{AgentFilter, CapabilityFilter, View};
 use crate::registry::Registry;
 use crate::time::{Moment, Revision};
-use crate::views;
 
 /// A delta in the making.
 #[derive(Debug)]
@@ -34,15 +34,6 @@ pub struct Gathering {
 struct Difference {
     was: Before<(Arc<Document>, Status)>,
     is: Option<Now>,
-}
-
-/// What views show of an agent now.
-#[derive(Debug)]
-struct Now {
-    document: Arc<Document>,
-    status: Status,
-    /// Its entry; of lists of agents only.
-    entry: Option<Arc<str>>,
 }
 
 impl Registry {
@@ -126,15 +117,7 @@ impl Gathering {
         before: Before<&(Arc<Document>, Status)>,
         agent: Option<&mut Agent>,
     ) {
-        let is = agent.and_then(|agent| {
-            let (document, status) = (Arc::clone(&agent.document), agent.status()?);
-            let entry = match &self.view {
-                View::Agents(filter) if !filter.frame_fits(&document, status) => return None,
-                View::Agents(_) => Some(views::entry(agent_id, agent)?),
-                View::Capabilities(_) => None,
-            };
-            Some(Now { document, status, entry })
-        });
+        let is = agent.and_then(|agent| Now::of(&self.view, agent_id, agent));
         if let View::Capabilities(_) = &self.view {
             let was = match before {
                 Before::Known(before) => before.map(|(document, _)| document),

@@ -13,7 +13,7 @@
 //! - [`wiring`]: who provides what, and which providers a dependency gets
 //! - [`filter`]: what a list is asked for
 //! - [`search`]: `q`, which forgives typing errors and puts the best first
-//! - [`candidates`]: searches in two steps, the long one without the registry
+//! - [`candidates`]: long lists in steps, searched without the registry
 //! - [`listing`]: lists, pages of one revision, entity tags
 //! - `capabilities`: the entries of `GET /capabilities`
 //! - `snapshots`: the lists that cursors point into, bounded

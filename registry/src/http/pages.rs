@@ -26,8 +26,10 @@ pub(crate) const DEFAULT_LIMIT: usize = 1_000;
 const FEW_CHANGES: usize = 100;
 /// How many changes are looked at before others get the registry's lock.
 const CHANGES_AT_ONCE: usize = 500;
-/// How many entries are written down before others get the registry's lock.
-const ENTRIES_AT_ONCE: usize = 500;
+/// How many agents are looked at for a list, and their entries written down, before others get the registry's lock.
+const AGENTS_AT_ONCE: usize = 500;
+/// Twice what a list of a million agents takes.
+const MOST_STEPS: usize = 4_000;
 
 /// Which part of a list is asked for, and how.
 #[derive(Debug)]
@@ -110,15 +112,7 @@ pub(super) async fn answer(
                 return Ok(encoding::varied(conditional::not_modified(&tag)));
             }
             let turn = shared.lanes.turn(route).await?;
-            serialise(shared, view, asked).await;
-            let found = shared.with_all_due(|core, moment| find_page(core, moment, view, asked)).await?;
-            let (tag, page) = match found {
-                FoundPage::Ready { tag, page } => (tag, page),
-                FoundPage::ToBeSearched { tag, candidates } => {
-                    let found = search(shared, candidates).await?;
-                    (tag, shared.with_all_due(|core, moment| core.list_found(moment, found, asked)).await)
-                }
-            };
+            let (tag, page) = find_page(shared, view, asked).await?;
             let revision = page.revision;
             let answer = page_answer(shared, request, &tag, page, (route, member)).await?;
             // The answer is made: whoever waits for the store takes no turn from others.
@@ -170,42 +164,44 @@ fn find_known(
     Ok(known.map(|known| (known, core.revision())))
 }
 
-/// Writes the entries of a list down beforehand, some at a time, so that heartbeats come in between.
-async fn serialise(shared: &Shared, view: &View, page: &PageRequest) {
-    let mut next = None;
+/// A page and its tag. A long list is gathered in steps, so that heartbeats come in between.
+async fn find_page(shared: &Shared, view: &View, page: &PageRequest) -> Result<(String, Page), Problem> {
+    let mut candidates: Option<Candidates> = None;
+    // Whatever changes meanwhile is gathered, too. Should that never end, the rest is gathered at one go.
+    let mut steps_left = MOST_STEPS;
     loop {
-        next = shared
-            .with_all_due(|core, moment| {
-                if core.is_kept(moment, view, page) {
-                    None
-                } else {
-                    core.serialise_some(view, next, ENTRIES_AT_ONCE)
-                }
-            })
-            .await;
-        if next.is_none() {
-            return;
+        let most = if steps_left == 0 { usize::MAX } else { AGENTS_AT_ONCE };
+        let step = shared.with_all_due(|core, moment| -> Result<_, CursorFault> {
+            let begun = match candidates.take() {
+                // Somebody else may have made the same list meanwhile.
+                Some(_) if core.is_kept(moment, view, page) => None,
+                Some(begun) => Some(begun),
+                None => core.candidates(moment, view, page),
+            };
+            let Some(mut begun) = begun else {
+                let tag = core.tag(moment, view, page)?;
+                return Ok(Step::Ready(tag, core.list(moment, view, page)?));
+            };
+            let is_whole = core.gather_candidates(moment, &mut begun, most);
+            Ok(if is_whole { Step::Whole(begun) } else { Step::More(begun) })
+        });
+        match step.await? {
+            Step::Ready(tag, page) => return Ok((tag, page)),
+            Step::More(begun) => candidates = Some(begun),
+            Step::Whole(begun) => {
+                let found = if begun.is_search() { search(shared, begun).await? } else { begun.search() };
+                return Ok(shared.with_core(|core, _| core.list_found(found, page)));
+            }
         }
+        steps_left = steps_left.saturating_sub(1);
         tokio::task::yield_now().await;
     }
 }
 
-enum FoundPage {
-    Ready { tag: String, page: Page },
-    ToBeSearched { tag: String, candidates: Candidates },
-}
-
-fn find_page(
-    core: &mut Registry,
-    moment: Moment,
-    view: &View,
-    page: &PageRequest,
-) -> Result<FoundPage, CursorFault> {
-    let tag = core.tag(moment, view, page)?;
-    if let Some(candidates) = core.candidates(moment, view, page) {
-        return Ok(FoundPage::ToBeSearched { tag, candidates });
-    }
-    Ok(FoundPage::Ready { tag, page: core.list(moment, view, page)? })
+enum Step {
+    Ready(String, Page),
+    More(Candidates),
+    Whole(Candidates),
 }
 
 /// One search at a time, in a thread of its own: the others are for heartbeats.
