@@ -15,6 +15,7 @@ use crate::http::encoding::Encoded;
 use crate::metrics::Metrics;
 use crate::protection::Protection;
 use crate::seal::Seal;
+use crate::timers::TIMERS_AT_ONCE;
 
 /// How long an answer waits for the store. A store that hangs is a store that fails.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -140,6 +141,35 @@ impl Shared {
             is_later
         });
         result
+    }
+
+    /// The same for an answer that tells of many agents: before it, what is due is made in steps, so that whoever needs
+    /// less than all of it comes in between, and no step holds the lock for long.
+    pub(crate) async fn with_all_due<T>(&self, call: impl FnOnce(&mut Registry, Moment) -> T) -> T {
+        self.with_due(|_, _| true, call).await
+    }
+
+    /// The same for an answer that may need all that is due, or not.
+    pub(crate) async fn with_due<T>(
+        &self,
+        needs_all: impl Fn(&Registry, Moment) -> bool,
+        call: impl FnOnce(&mut Registry, Moment) -> T,
+    ) -> T {
+        let mut call = call;
+        loop {
+            let step = self.with_core(|core, moment| {
+                if needs_all(core, moment) && core.advance_some(moment, TIMERS_AT_ONCE) {
+                    Err(call)
+                } else {
+                    Ok(call(core, moment))
+                }
+            });
+            match step {
+                Ok(result) => return result,
+                Err(not_yet) => call = not_yet,
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Returns when the store has what a decision rests upon, or has failed meanwhile.

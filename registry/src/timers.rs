@@ -10,7 +10,7 @@ use crate::shared::Shared;
 /// How late a timer's effect may show: W of the contract, in milliseconds.
 pub(crate) const TRANSITION_BOUND_MS: u64 = 50;
 /// How many timers are looked at before others get the lock.
-const TIMERS_AT_ONCE: usize = 1_000;
+pub(crate) const TIMERS_AT_ONCE: usize = 1_000;
 /// Transitions this close together are made together.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
 /// At least this often the clock is read, which is how a pause of the process is noticed.

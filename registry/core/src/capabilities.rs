@@ -31,6 +31,9 @@ struct Shown<'a> {
 /// An agent with the document and the status that views show of it, or did.
 pub(crate) type Side<'a> = (&'a AgentId, &'a Arc<Document>, Status);
 
+/// A side that is kept while the registry goes on.
+pub(crate) type Held = (AgentId, Arc<Document>, Status);
+
 impl Registry {
     /// The entries that pass a filter: by name, or best first when something is searched for.
     pub(crate) fn capability_entries(&self, filter: &CapabilityFilter) -> Vec<Arc<str>> {
@@ -41,16 +44,15 @@ impl Registry {
         entries(filter, &sides)
     }
 
-    /// The entries of some capabilities, as far as they pass a filter.
-    pub(crate) fn capability_entries_of(
+    /// Who provides some capabilities, as far as their names pass a filter.
+    pub(crate) fn providers_of(
         &self,
         filter: &CapabilityFilter,
         names: &BTreeSet<CapabilityName>,
-    ) -> BTreeMap<CapabilityName, Arc<str>> {
-        let sides = self.sides_of(filter, |name| names.contains(name));
-        let entries =
-            sides.iter().filter_map(|(name, sides)| Some(((*name).clone(), entry(filter, name, sides)?)));
-        entries.collect()
+    ) -> BTreeMap<CapabilityName, Vec<Held>> {
+        let sides = self.sides_of(filter, |name| names.contains(name)).into_iter();
+        let held = |(agent_id, document, status): Side<'_>| (agent_id.clone(), Arc::clone(document), status);
+        sides.map(|(name, sides)| (name.clone(), sides.into_iter().map(held).collect())).collect()
     }
 
     /// Who provides each capability, by name and then by id. The index knows the live ones only.
@@ -97,6 +99,13 @@ pub(crate) fn entries(
     // Stable: equals stay in the order of their names.
     entries.sort_by_key(|(best, _)| *best);
     entries.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// The entry of one capability; `None` when nobody who passes provides it.
+pub(crate) fn entry_of(filter: &CapabilityFilter, name: &CapabilityName, held: &[Held]) -> Option<Arc<str>> {
+    let sides: Vec<Side<'_>> =
+        held.iter().map(|(agent_id, document, status)| (agent_id, document, *status)).collect();
+    entry(filter, name, &sides)
 }
 
 /// The names of what a document offers, each once.

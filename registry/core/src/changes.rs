@@ -1,26 +1,27 @@
-//! What changed since a revision: the log of changes, and the deltas that are read from it.
+//! What changed since a revision: the log of changes, from which deltas are made.
 //!
 //! The log knows of each change who it was about and what views had shown before it. So a delta names as removed
 //! only what its asker has seen, whatever it filters by. Of the time before a clean restart only the events are left:
 //! they say who changed, but not what they had offered. So deltas of agents go on then, and may name as removed who had
 //! not passed the filter; deltas of capabilities begin anew.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::agent::Status;
-use crate::capabilities::{Side, differing_names};
+use crate::capabilities::Side;
 use crate::document::{AgentId, Document};
 use crate::events::Event;
-use crate::filter::{AgentFilter, CapabilityFilter, View};
+use crate::filter::View;
 use crate::registry::Registry;
-use crate::time::{Instant, Moment, Revision};
-use crate::views;
+use crate::time::{Instant, Revision};
 
 /// At least so many changes can be asked for, as the contract demands.
 const KEPT_CHANGES: usize = 10_000;
 /// At least the changes of this time can be asked for, in milliseconds, as the contract demands.
 const KEPT_MS: u64 = 10 * 60 * 1_000;
+/// The most changes that [`Registry::concerns`] looks at.
+const LOOKED_AT: usize = 1_000;
 /// No more changes than this are kept, of some 100 bytes each, however many there were in that time.
 pub const MOST_CHANGES: usize = 1_000_000;
 /// No more bytes of documents that were replaced are kept, however few changes that leaves.
@@ -57,103 +58,22 @@ impl Delta {
 }
 
 impl Registry {
-    /// What changed in a list since a revision of a store.
-    pub fn delta(
-        &mut self,
-        moment: Moment,
-        view: &View,
-        store_id: &str,
-        since: Revision,
-    ) -> Result<Delta, Resync> {
-        self.advance(moment);
-        if *self.setup.store_id != *store_id {
-            return Err(Resync::OtherStore);
-        }
-        if since > self.revision {
-            return Err(Resync::FromTheFuture);
-        }
-        let is_known = match view {
-            View::Agents(_) => since >= self.changes.earlier_floor,
-            View::Capabilities(_) => since >= self.changes.floor,
-        };
-        if !is_known {
-            return Err(Resync::TooOld);
-        }
-        let (changed, removed) = match view {
-            View::Agents(filter) => self.changed_agents(filter, since),
-            View::Capabilities(filter) => self.changed_capabilities(filter, since),
-        };
-        Ok(Delta { revision: self.revision, changed, removed })
-    }
-
-    /// Whether any change after a revision can have changed a list. Costs little when there were few, and may say yes
-    /// when a list changed and changed back.
+    /// Whether any change after a revision can have changed a list. Costs little: it says yes when there were many, and
+    /// may say yes when a list changed and changed back.
     pub fn concerns(&self, view: &View, after: Revision) -> bool {
-        if after < self.changes.floor {
+        if after < self.changes.floor || self.changes.after(after).len() > LOOKED_AT {
             return true;
         }
         // What an agent showed after a change is what it showed before its next one, or shows now.
         self.changes.after(after).any(|change| {
-            let sides = [change.before(&change.agent_id), self.side_now(&change.agent_id)];
+            let sides = [change.before(), self.side_now(&change.agent_id)];
             sides.into_iter().flatten().any(|side| shows(view, side))
         })
     }
 
     /// How many changes there have been after a revision, as far as they are kept.
     pub fn changes_since(&self, since: Revision) -> usize {
-        let earlier = self.changes.earlier.iter().rev().take_while(|earlier| earlier.revision > since);
-        self.changes.after(since).len() + earlier.count()
-    }
-
-    fn changed_agents(&mut self, filter: &AgentFilter, since: Revision) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
-        let (mut stays, mut removed) = (Vec::new(), Vec::new());
-        for (agent_id, before) in self.first_sides(since) {
-            let admits = |side: Option<Side<'_>>| {
-                side.is_some_and(|(agent_id, document, status)| filter.admits(agent_id, document, status))
-            };
-            let may_have_been_there = match before {
-                Before::Known(side) => admits(side),
-                Before::Unknown => true,
-            };
-            if admits(self.side_now(agent_id)) {
-                stays.push(agent_id.clone());
-            } else if may_have_been_there {
-                removed.push(agent_id.as_str().into());
-            }
-        }
-        let entries = stays.iter().filter_map(|id| views::entry(id, self.agents.get_mut(id)?));
-        (entries.collect(), removed)
-    }
-
-    fn changed_capabilities(
-        &self,
-        filter: &CapabilityFilter,
-        since: Revision,
-    ) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
-        let mut differing = BTreeSet::new();
-        for (agent_id, before) in self.first_sides(since) {
-            // Above the floor everything is known.
-            let Before::Known(before) = before else { continue };
-            differing.extend(differing_names(filter, before, self.side_now(agent_id)).cloned());
-        }
-        let entries = self.capability_entries_of(filter, &differing);
-        // Whoever makes a difference and is not shown now was shown then.
-        let gone = differing.iter().filter(|name| !entries.contains_key(*name));
-        let removed = gone.map(|name| name.as_str().into()).collect();
-        (entries.into_values().collect(), removed)
-    }
-
-    /// Everybody who changed after a revision, with what views showed of them at it.
-    fn first_sides(&self, after: Revision) -> BTreeMap<&AgentId, Before<'_>> {
-        let mut sides = BTreeMap::new();
-        for earlier in self.changes.earlier.iter().filter(|earlier| earlier.revision > after) {
-            let before = if earlier.was_shown { Before::Unknown } else { Before::Known(None) };
-            sides.entry(&earlier.agent_id).or_insert(before);
-        }
-        for change in self.changes.after(after) {
-            sides.entry(&change.agent_id).or_insert_with(|| Before::Known(change.before(&change.agent_id)));
-        }
-        sides
+        self.changes.after(since).len() + self.changes.earlier_after(since).len()
     }
 
     fn side_now<'a>(&'a self, agent_id: &'a AgentId) -> Option<Side<'a>> {
@@ -187,8 +107,8 @@ pub(crate) struct Changes {
 
 /// What views showed of an agent at a revision.
 #[derive(Debug, Clone, Copy)]
-enum Before<'a> {
-    Known(Option<Side<'a>>),
+pub(crate) enum Before<T> {
+    Known(Option<T>),
     /// Something, of which nothing else is known.
     Unknown,
 }
@@ -216,8 +136,8 @@ impl From<&Event> for Earlier {
 }
 
 impl Change {
-    fn before<'a>(&'a self, agent_id: &'a AgentId) -> Option<Side<'a>> {
-        self.before.as_ref().map(|(document, status)| (agent_id, document, *status))
+    fn before(&self) -> Option<Side<'_>> {
+        self.before.as_ref().map(|(document, status)| (&self.agent_id, document, *status))
     }
 }
 
@@ -262,6 +182,34 @@ impl Changes {
         self.kept.len() > MOST_CHANGES
             || self.bytes > MOST_BYTES
             || (self.kept.len() > KEPT_CHANGES && self.kept.front().is_some_and(is_old))
+    }
+
+    /// Every change of such a view's lists after this revision is known.
+    pub(crate) fn floor_of(&self, view: &View) -> Revision {
+        match view {
+            View::Agents(_) => self.earlier_floor,
+            View::Capabilities(_) => self.floor,
+        }
+    }
+
+    /// Who changed after a revision, oldest first, and what views had shown of them before.
+    pub(crate) fn all_after(
+        &self,
+        revision: Revision,
+    ) -> impl Iterator<Item = (Revision, &AgentId, Before<&(Arc<Document>, Status)>)> {
+        let earlier = self.earlier_after(revision).iter().map(|earlier| {
+            let before = if earlier.was_shown { Before::Unknown } else { Before::Known(None) };
+            (earlier.revision, &earlier.agent_id, before)
+        });
+        let kept = self.after(revision);
+        earlier.chain(
+            kept.map(|change| (change.revision, &change.agent_id, Before::Known(change.before.as_ref()))),
+        )
+    }
+
+    fn earlier_after(&self, revision: Revision) -> &[Earlier] {
+        let first = self.earlier.partition_point(|earlier| earlier.revision <= revision);
+        self.earlier.get(first..).unwrap_or_default()
     }
 
     fn after(&self, revision: Revision) -> impl ExactSizeIterator<Item = &Change> {

@@ -160,9 +160,12 @@ pub struct Dependency {
 impl Dependency {
     /// Whether a capability is what it needs.
     pub fn is_met_by(&self, capability: &Capability) -> bool {
-        self.capability == capability.name
-            && self.tags.iter().all(|tag| capability.tags.contains(tag))
-            && self.version.matches(&capability.version)
+        self.capability == capability.name && self.is_met_in(&capability.version, &capability.tags)
+    }
+
+    /// Whether the capability that it names, in this version and with these tags, is what it needs.
+    pub(crate) fn is_met_in(&self, version: &Version, tags: &[String]) -> bool {
+        self.tags.iter().all(|tag| tags.contains(tag)) && self.version.matches(version)
     }
 }
 
@@ -264,6 +267,17 @@ pub struct Heartbeat {
     pub sequence: Option<u64>,
     /// The last wiring revision that the agent has seen.
     pub wiring_revision: Option<u64>,
+}
+
+/// Whether a full heartbeat declares dependencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HasDependencies(pub bool);
+
+impl Heartbeat {
+    /// `None` when it is lean.
+    pub fn full(&self) -> Option<HasDependencies> {
+        self.document.as_ref().map(|document| HasDependencies(!document.dependencies.is_empty()))
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::agent::{Agent, Phase, Status};
-use crate::document::{AgentId, Document, Heartbeat, Reported};
+use crate::document::{AgentId, Document, HasDependencies, Heartbeat, Reported};
 use crate::events::{Cause, Kind};
 use crate::figures::End;
 use crate::registry::Registry;
@@ -96,9 +96,25 @@ pub struct Decision<T> {
 }
 
 impl Registry {
+    /// Whether the answer to a heartbeat tells of others: of the providers that an agent needs, or whether there is room
+    /// for one more. If not, only what is due of the agent itself is made before it is answered, however much else
+    /// is: a hundred thousand deadlines in one instant then hold nobody up who only renews. `full` is of a full one.
+    pub fn rests_on_others(&self, moment: Moment, agent_id: &AgentId, full: Option<HasDependencies>) -> bool {
+        let agent = self.agents.get(agent_id).filter(|agent| agent.is_live());
+        match (agent, full) {
+            (Some(agent), None) => !agent.document.dependencies.is_empty(),
+            // Should it turn out to be expired, it registers.
+            (Some(agent), Some(HasDependencies(false))) => {
+                agent.armed.is_some_and(|armed| armed <= self.now.max(moment.now))
+            }
+            (Some(_), Some(HasDependencies(true))) => true,
+            (None, full) => full.is_some(),
+        }
+    }
+
     /// `POST /heartbeat`.
     pub fn heartbeat(&mut self, moment: Moment, beat: Heartbeat) -> Decision<Result<Answer, Refusal>> {
-        self.advance(moment);
+        self.make_due(moment, &beat.agent_id, beat.full());
         let agent_id = beat.agent_id.clone();
         let known = beat.wiring_revision;
         let outcome = self.accept(moment, beat).and_then(|result| self.answer(&agent_id, result, known));
@@ -116,7 +132,7 @@ impl Registry {
         agent_id: &AgentId,
         known_wiring: Option<u64>,
     ) -> Decision<Result<bool, Refusal>> {
-        self.advance(moment);
+        self.make_due(moment, agent_id, None);
         let beat = Heartbeat {
             agent_id: agent_id.clone(),
             status: None,
@@ -135,7 +151,7 @@ impl Registry {
 
     /// `DELETE /agents/{agent_id}`: true when it was there.
     pub fn deregister(&mut self, moment: Moment, agent_id: &AgentId) -> Decision<bool> {
-        self.advance(moment);
+        self.advance_one(moment, agent_id);
         let held = self.agents.get(agent_id).filter(|agent| agent.phase != Phase::Gone);
         if let Some(agent) = held.filter(|agent| agent.is_live()) {
             self.figures.lease_ended(&self.setup.policies, &agent.document.agent_type, End::Deregistered);
@@ -155,6 +171,14 @@ impl Registry {
         }
         let shows = self.changed(agent_id).and_then(|changed| self.unsaved.waiting(changed));
         Decision { outcome: was_there, ticket: self.waiting(agent_id), shows }
+    }
+
+    fn make_due(&mut self, moment: Moment, agent_id: &AgentId, full: Option<HasDependencies>) {
+        if self.rests_on_others(moment, agent_id, full) {
+            self.advance(moment);
+        } else {
+            self.advance_one(moment, agent_id);
+        }
     }
 
     fn accept(&mut self, moment: Moment, beat: Heartbeat) -> Result<Outcome, Refusal> {

@@ -13,11 +13,12 @@
 //! - [`wiring`]: who provides what, and which providers a dependency gets
 //! - [`filter`]: what a list is asked for
 //! - [`search`]: `q`, which forgives typing errors and puts the best first
-//! - [`candidates`]: searches in two steps, the long one without the registry
+//! - [`candidates`]: long lists in steps, searched without the registry
 //! - [`listing`]: lists, pages of one revision, entity tags
 //! - `capabilities`: the entries of `GET /capabilities`
 //! - `snapshots`: the lists that cursors point into, bounded
 //! - [`changes`]: what changed since a revision
+//! - [`deltas`]: what that makes of a list, in steps
 //! - [`views`]: single entries, health, counts
 //! - [`events`]: what happened, in order
 //! - [`figures`]: what operators count
@@ -27,6 +28,7 @@ pub mod agent;
 pub mod candidates;
 mod capabilities;
 pub mod changes;
+pub mod deltas;
 pub mod document;
 pub mod events;
 pub mod figures;

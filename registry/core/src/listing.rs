@@ -4,7 +4,7 @@
 //! cut from one snapshot, and askers of the same question at the same revision share it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::{Bound, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::agent::{Agent, Status};
@@ -102,11 +102,10 @@ impl Registry {
             }
         };
         let question = page.cursor.map_or(question, |cursor| cursor.question);
-        let store_id = &self.setup.store_id;
-        Ok(format!("\"{store_id}-{}-{question:016x}-{offset}-{}\"", revision.0, page.limit))
+        Ok(self.tag_of(revision, question, offset, page.limit))
     }
 
-    /// A page of a list. (A search is better made by [`Registry::candidates`], which holds nobody up.)
+    /// A page of a list. (A long one is better made by [`Registry::candidates`], which holds nobody up.)
     pub fn list(&mut self, moment: Moment, view: &View, page: &PageRequest) -> Result<Page, CursorFault> {
         self.advance(moment);
         let question = self.question(view);
@@ -137,23 +136,9 @@ impl Registry {
         page.cursor.is_some() || self.snapshots.find(self.now, revision, question).is_some()
     }
 
-    /// Writes down those entries of a list that are not written yet, of the `most` agents that come after `last`: what
-    /// [`Registry::list`] would do at one go, in steps between which others can call. Gives the last agent that was
-    /// looked at; `None` when there are no more.
-    pub fn serialise_some(&mut self, view: &View, last: Option<AgentId>, most: usize) -> Option<AgentId> {
-        let View::Agents(filter) = view else { return None };
-        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut left = most;
-        for (agent_id, agent) in self.agents.range_mut((from, Bound::Unbounded)) {
-            if agent.status().is_some_and(|status| filter.frame_fits(&agent.document, status)) {
-                views::entry(agent_id, agent);
-            }
-            left = left.saturating_sub(1);
-            if left == 0 {
-                return Some(agent_id.clone());
-            }
-        }
-        None
+    pub(crate) fn tag_of(&self, revision: Revision, question: u64, offset: usize, limit: usize) -> String {
+        let store_id = &self.setup.store_id;
+        format!("\"{store_id}-{}-{question:016x}-{offset}-{limit}\"", revision.0)
     }
 
     fn entries(&mut self, view: &View) -> Arc<[Arc<str>]> {

@@ -26,8 +26,9 @@ pub struct Setup {
     pub max_agents: usize,
 }
 
-/// All agents. Every method that takes a [`Moment`] first makes every transition that is due by then, so that its
-/// answer is exact at that instant; a moment earlier than one seen before counts as that one.
+/// All agents. Every method that takes a [`Moment`] first makes every transition that is due by then and that its answer
+/// could tell of: all of them, or those of the one agent that it is about. So its answer is exact at that instant; a
+/// moment earlier than one seen before counts as that one.
 #[derive(Debug)]
 pub struct Registry {
     pub(crate) setup: Setup,

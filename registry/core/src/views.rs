@@ -68,7 +68,7 @@ pub struct Counts {
 impl Registry {
     /// `GET /agents/{agent_id}`: the entry as JSON and its strong entity tag; `None` when it is gone.
     pub fn read(&mut self, moment: Moment, agent_id: &AgentId) -> Option<(Arc<str>, String)> {
-        self.advance(moment);
+        self.advance_one(moment, agent_id);
         let store_id = &self.setup.store_id;
         let agent = self.agents.get_mut(agent_id)?;
         let entry = entry(agent_id, agent)?;
@@ -77,7 +77,7 @@ impl Registry {
 
     /// `GET /agents/{agent_id}/health`; `None` when it is gone.
     pub fn health(&mut self, moment: Moment, agent_id: &AgentId) -> Option<HealthView> {
-        self.advance(moment);
+        self.advance_one(moment, agent_id);
         let agent = self.agents.get(agent_id)?;
         let policy = *agent.policy(&self.setup.policies);
         let until = |after_ms| agent.last_seen.plus_ms(after_ms).us_since(self.now).div_ceil(1_000);

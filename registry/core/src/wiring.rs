@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use semver::Version;
 use serde::Serialize;
 
 use crate::agent::Status;
-use crate::document::{AgentId, Capability, CapabilityName, Dependency, Document};
+use crate::document::{AgentId, CapabilityName, Dependency, Document};
 use crate::time::Revision;
 
 /// The most providers that a dependency is told; `total` says how many there are.
@@ -53,6 +54,9 @@ pub(crate) struct Index {
 struct Entry {
     /// Live agents only.
     providers: BTreeMap<AgentId, Offer>,
+    /// The same, together with those who offer the same in the same status: a fleet of many agents has few such sorts,
+    /// so that the best are found without looking at each agent.
+    sorts: BTreeMap<Sort, BTreeSet<AgentId>>,
     /// How many dependencies name it. It is kept while there are any, for `changed_at`.
     needed: usize,
     changed_at: Revision,
@@ -65,6 +69,14 @@ struct Entry {
 pub(crate) struct Offer {
     pub(crate) document: Arc<Document>,
     pub(crate) status: Status,
+}
+
+/// What decides whether a provider meets a dependency, and before whom it comes, but for its id.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Sort {
+    status: Status,
+    /// The versions of the capability, each with its tags.
+    offered: Vec<(Version, Vec<String>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -143,8 +155,7 @@ impl Index {
             providers: Vec::new(),
         };
         let Some(entry) = self.capabilities.get_mut(&needed.capability) else { return wired };
-        let asker_meets_it =
-            entry.providers.get(asker).is_some_and(|offer| meets(&offer.document, needed).is_some());
+        let asker_meets_it = entry.providers.get(asker).is_some_and(|offer| offer.meets(needed));
         let best = entry.best(needed);
         wired.total = best.total - usize::from(asker_meets_it);
         let others = best.providers.iter().filter(|provider| provider.agent_id != *asker);
@@ -160,15 +171,18 @@ impl Index {
         after: Option<Offer>,
         revision: Revision,
     ) {
-        let is_as_before = match (before, &after) {
-            (Some(before), Some(after)) => before.shows_the_same(after, name),
-            _ => false,
-        };
+        let sort_before = before.map(|offer| offer.sort(name));
+        let sort_after = after.as_ref().map(|offer| offer.sort(name));
+        let endpoint = |offer: Option<&Offer>| offer.and_then(|offer| offer.document.endpoint.clone());
+        let is_as_before = sort_before == sort_after && endpoint(before) == endpoint(after.as_ref());
         let entry = self.capabilities.entry(name.clone()).or_default();
         match after {
             Some(offer) => entry.providers.insert(agent_id.clone(), offer),
             None => entry.providers.remove(agent_id),
         };
+        if sort_before != sort_after {
+            entry.move_between(agent_id, sort_before, sort_after);
+        }
         if !is_as_before {
             entry.changed_at = revision;
             entry.best.clear();
@@ -208,16 +222,22 @@ impl Offer {
         self.document.capabilities.iter().map(|capability| &capability.name)
     }
 
-    /// Whether those who need the capability see no difference.
-    fn shows_the_same(&self, other: &Self, name: &CapabilityName) -> bool {
-        let offered = |document: &Document| -> Vec<(semver::Version, Vec<String>)> {
-            let named = document.capabilities.iter().filter(|capability| capability.name == *name);
-            named.map(|capability| (capability.version.clone(), capability.tags.clone())).collect()
-        };
-        self.status == other.status
-            && self.document.endpoint == other.document.endpoint
-            && (Arc::ptr_eq(&self.document, &other.document)
-                || offered(&self.document) == offered(&other.document))
+    fn meets(&self, needed: &Dependency) -> bool {
+        self.document.capabilities.iter().any(|capability| needed.is_met_by(capability))
+    }
+
+    fn sort(&self, name: &CapabilityName) -> Sort {
+        let named = self.document.capabilities.iter().filter(|capability| capability.name == *name);
+        let offered = named.map(|capability| (capability.version.clone(), capability.tags.clone()));
+        Sort { status: self.status, offered: offered.collect() }
+    }
+}
+
+impl Sort {
+    /// The highest version by which a provider of this sort meets a dependency on its capability.
+    fn meets(&self, needed: &Dependency) -> Option<&Version> {
+        let meeting = self.offered.iter().filter(|(version, tags)| needed.is_met_in(version, tags));
+        meeting.map(|(version, _)| version).max()
     }
 }
 
@@ -227,28 +247,54 @@ impl Entry {
         if !self.best.contains_key(&key) && self.best.len() >= REMEMBERED {
             self.best.clear();
         }
-        self.best.entry(key).or_insert_with(|| find_best(&self.providers, needed))
+        let Self { best, sorts, providers, .. } = self;
+        best.entry(key).or_insert_with(|| find_best(sorts, providers, needed))
+    }
+
+    fn move_between(&mut self, agent_id: &AgentId, before: Option<Sort>, after: Option<Sort>) {
+        if let Some(before) = before
+            && let Some(same) = self.sorts.get_mut(&before)
+        {
+            same.remove(agent_id);
+            if same.is_empty() {
+                self.sorts.remove(&before);
+            }
+        }
+        if let Some(after) = after {
+            self.sorts.entry(after).or_default().insert(agent_id.clone());
+        }
     }
 }
 
-fn find_best(providers: &BTreeMap<AgentId, Offer>, needed: &Dependency) -> Best {
-    let mut matching: Vec<(&AgentId, &Offer, &Capability)> = providers
-        .iter()
-        .filter_map(|(agent_id, offer)| Some((agent_id, offer, meets(&offer.document, needed)?)))
-        .collect();
-    matching
-        .sort_by_key(|(agent_id, offer, capability)| (offer.status, Reverse(&capability.version), *agent_id));
-    let providers = matching.iter().take(PROVIDERS + 1).map(|(agent_id, offer, capability)| Provider {
-        agent_id: (*agent_id).clone(),
-        endpoint: offer.document.endpoint.clone(),
-        version: capability.version.to_string(),
-        status: offer.status,
-    });
-    Best { total: matching.len(), providers: providers.collect() }
-}
-
-/// The capability of the highest version by which a document meets a dependency.
-fn meets<'a>(document: &'a Document, needed: &Dependency) -> Option<&'a Capability> {
-    let meeting = document.capabilities.iter().filter(|capability| needed.is_met_by(capability));
-    meeting.max_by(|one, other| one.version.cmp(&other.version))
+fn find_best(
+    sorts: &BTreeMap<Sort, BTreeSet<AgentId>>,
+    providers: &BTreeMap<AgentId, Offer>,
+    needed: &Dependency,
+) -> Best {
+    type Rank<'a> = (Status, Reverse<&'a Version>);
+    let mut ranks: BTreeMap<Rank<'_>, Vec<&BTreeSet<AgentId>>> = BTreeMap::new();
+    for (sort, agents) in sorts {
+        if let Some(version) = sort.meets(needed) {
+            ranks.entry((sort.status, Reverse(version))).or_default().push(agents);
+        }
+    }
+    let total = ranks.values().flatten().map(|agents| agents.len()).sum();
+    let mut best = Vec::new();
+    for ((status, Reverse(version)), sorts) in ranks {
+        let left = PROVIDERS + 1 - best.len();
+        // No more of one sort can be among the first of all.
+        let mut first: Vec<&AgentId> =
+            sorts.into_iter().flat_map(|agents| agents.iter().take(left)).collect();
+        first.sort();
+        best.extend(first.into_iter().take(left).map(|agent_id| Provider {
+            agent_id: agent_id.clone(),
+            endpoint: providers.get(agent_id).and_then(|offer| offer.document.endpoint.clone()),
+            version: version.to_string(),
+            status,
+        }));
+        if best.len() > PROVIDERS {
+            break;
+        }
+    }
+    Best { total, providers: best }
 }

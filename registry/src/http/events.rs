@@ -55,7 +55,7 @@ async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, P
     parameters.finish()?;
     let filter = EventFilter { after: after.unwrap_or(0), agent_id, kind };
     let _turn = shared.lanes.turn("/events").await?;
-    let page = shared.with_core(|core, moment| core.events(moment, &filter, limit));
+    let page = shared.with_all_due(|core, moment| core.events(moment, &filter, limit)).await;
     if let Some(last) = page.events.last() {
         shared.shown(last.revision).await;
     }

@@ -11,9 +11,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{head, post};
 use axum::{Extension, Router};
 use http_body_util::BodyExt;
+use registry_core::Registry;
 use registry_core::document::AgentId;
 use registry_core::heartbeat::{Answer, Outcome, Refusal};
 use registry_core::intake::{self, BODY_BYTES};
+use registry_core::time::Moment;
 
 use super::problem::Problem;
 use super::query::{self, Parameters};
@@ -50,7 +52,9 @@ pub(crate) async fn accept(shared: &Shared, caller: &Caller, body: &[u8]) -> Res
         Problem::invalid_heartbeat(faults)
     })?;
     caller.may_act_for(&heartbeat.agent_id).map_err(|refused| auth::denied(shared, &refused))?;
-    let decision = shared.with_core(|core, moment| core.heartbeat(moment, heartbeat));
+    let (agent_id, full) = (heartbeat.agent_id.clone(), heartbeat.full());
+    let needs_all = |core: &Registry, moment: Moment| core.rests_on_others(moment, &agent_id, full);
+    let decision = shared.with_due(needs_all, |core, moment| core.heartbeat(moment, heartbeat)).await;
     shared.settled(&decision).await.inspect_err(|_| count(shared, "store_unavailable"))?;
     match decision.outcome {
         Ok(answer) => {
@@ -79,7 +83,9 @@ async fn probe(
     let agent_id = agent_id.ok().and_then(|Path(text)| AgentId::parse(&text).ok());
     let agent_id = agent_id.ok_or(Refusal::UnknownAgent)?;
     caller.may_act_for(&agent_id).map_err(|refused| auth::denied(&shared, &refused))?;
-    let decision = shared.with_core(|core, moment| core.probe(moment, &agent_id, known_wiring));
+    let needs_all = |core: &Registry, moment: Moment| core.rests_on_others(moment, &agent_id, None);
+    let probe = |core: &mut Registry, moment: Moment| core.probe(moment, &agent_id, known_wiring);
+    let decision = shared.with_due(needs_all, probe).await;
     shared.settled(&decision).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
     let wiring_changed = decision.outcome.inspect_err(|refusal| count(&shared, refusal_name(*refusal)))?;
     count(&shared, Outcome::Renewed.as_str());

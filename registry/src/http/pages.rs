@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use registry_core::Registry;
 use registry_core::candidates::{Candidates, Found};
-use registry_core::changes::{Delta, Resync};
+use registry_core::changes::Delta;
 use registry_core::listing::{Cursor, CursorFault, Page, PageRequest, View};
 use registry_core::time::{Moment, Revision};
 
@@ -24,8 +24,12 @@ pub(crate) const LARGEST_LIMIT: usize = 10_000;
 pub(crate) const DEFAULT_LIMIT: usize = 1_000;
 /// A delta over so many changes costs little more than a 304.
 const FEW_CHANGES: usize = 100;
-/// How many entries are written down before others get the registry's lock.
-const ENTRIES_AT_ONCE: usize = 500;
+/// How many changes are looked at before others get the registry's lock.
+const CHANGES_AT_ONCE: usize = 500;
+/// How many agents are looked at for a list, and their entries written down, before others get the registry's lock.
+const AGENTS_AT_ONCE: usize = 500;
+/// Twice what a list of a million agents takes.
+const MOST_STEPS: usize = 4_000;
 
 /// Which part of a list is asked for, and how.
 #[derive(Debug)]
@@ -97,8 +101,9 @@ pub(super) async fn answer(
     let route = route_of(view);
     match &request.part {
         Part::Page(asked) => loop {
-            let known =
-                shared.with_core(|core, moment| find_known(core, moment, headers, view, asked, request))?;
+            let known = shared
+                .with_all_due(|core, moment| find_known(core, moment, headers, view, asked, request))
+                .await?;
             if let Some((tag, revision)) = known {
                 if wait.change_after(revision).await? {
                     continue;
@@ -107,15 +112,7 @@ pub(super) async fn answer(
                 return Ok(encoding::varied(conditional::not_modified(&tag)));
             }
             let turn = shared.lanes.turn(route).await?;
-            serialise(shared, view, asked).await;
-            let found = shared.with_core(|core, moment| find_page(core, moment, view, asked))?;
-            let (tag, page) = match found {
-                FoundPage::Ready { tag, page } => (tag, page),
-                FoundPage::ToBeSearched { tag, candidates } => {
-                    let found = search(shared, candidates).await?;
-                    (tag, shared.with_core(|core, moment| core.list_found(moment, found, asked)))
-                }
-            };
+            let (tag, page) = find_page(shared, view, asked).await?;
             let revision = page.revision;
             let answer = page_answer(shared, request, &tag, page, (route, member)).await?;
             // The answer is made: whoever waits for the store takes no turn from others.
@@ -126,13 +123,9 @@ pub(super) async fn answer(
         Part::Since { store_id, since } => {
             let mut seen = None;
             loop {
-                let is_much = shared.with_core(|core, moment| {
-                    core.advance(moment);
-                    core.changes_since(*since) > FEW_CHANGES
-                });
+                let is_much = shared.with_all_due(|core, _| core.changes_since(*since) > FEW_CHANGES).await;
                 let turn = if is_much { Some(shared.lanes.turn(route).await?) } else { None };
-                let delta = shared
-                    .with_core(|core, moment| find_delta(core, moment, view, store_id, *since, seen))?;
+                let delta = find_delta(shared, view, store_id, *since, seen).await?;
                 let revision = delta.revision;
                 if delta.is_empty() {
                     drop(turn);
@@ -171,40 +164,44 @@ fn find_known(
     Ok(known.map(|known| (known, core.revision())))
 }
 
-/// Writes the entries of a list down beforehand, some at a time, so that heartbeats come in between.
-async fn serialise(shared: &Shared, view: &View, page: &PageRequest) {
-    let mut next = None;
+/// A page and its tag. A long list is gathered in steps, so that heartbeats come in between.
+async fn find_page(shared: &Shared, view: &View, page: &PageRequest) -> Result<(String, Page), Problem> {
+    let mut candidates: Option<Candidates> = None;
+    // Whatever changes meanwhile is gathered, too. Should that never end, the rest is gathered at one go.
+    let mut steps_left = MOST_STEPS;
     loop {
-        next = shared.with_core(|core, moment| {
-            if core.is_kept(moment, view, page) {
-                None
-            } else {
-                core.serialise_some(view, next, ENTRIES_AT_ONCE)
-            }
+        let most = if steps_left == 0 { usize::MAX } else { AGENTS_AT_ONCE };
+        let step = shared.with_all_due(|core, moment| -> Result<_, CursorFault> {
+            let begun = match candidates.take() {
+                // Somebody else may have made the same list meanwhile.
+                Some(_) if core.is_kept(moment, view, page) => None,
+                Some(begun) => Some(begun),
+                None => core.candidates(moment, view, page),
+            };
+            let Some(mut begun) = begun else {
+                let tag = core.tag(moment, view, page)?;
+                return Ok(Step::Ready(tag, core.list(moment, view, page)?));
+            };
+            let is_whole = core.gather_candidates(moment, &mut begun, most);
+            Ok(if is_whole { Step::Whole(begun) } else { Step::More(begun) })
         });
-        if next.is_none() {
-            return;
+        match step.await? {
+            Step::Ready(tag, page) => return Ok((tag, page)),
+            Step::More(begun) => candidates = Some(begun),
+            Step::Whole(begun) => {
+                let found = if begun.is_search() { search(shared, begun).await? } else { begun.search() };
+                return Ok(shared.with_core(|core, _| core.list_found(found, page)));
+            }
         }
+        steps_left = steps_left.saturating_sub(1);
         tokio::task::yield_now().await;
     }
 }
 
-enum FoundPage {
-    Ready { tag: String, page: Page },
-    ToBeSearched { tag: String, candidates: Candidates },
-}
-
-fn find_page(
-    core: &mut Registry,
-    moment: Moment,
-    view: &View,
-    page: &PageRequest,
-) -> Result<FoundPage, CursorFault> {
-    let tag = core.tag(moment, view, page)?;
-    if let Some(candidates) = core.candidates(moment, view, page) {
-        return Ok(FoundPage::ToBeSearched { tag, candidates });
-    }
-    Ok(FoundPage::Ready { tag, page: core.list(moment, view, page)? })
+enum Step {
+    Ready(String, Page),
+    More(Candidates),
+    Whole(Candidates),
 }
 
 /// One search at a time, in a thread of its own: the others are for heartbeats.
@@ -230,20 +227,37 @@ async fn page_answer(
 }
 
 /// `seen` is a revision at which there was no difference yet.
-fn find_delta(
-    core: &mut Registry,
-    moment: Moment,
+async fn find_delta(
+    shared: &Shared,
     view: &View,
     store_id: &str,
     since: Revision,
     seen: Option<Revision>,
-) -> Result<Delta, Resync> {
-    core.advance(moment);
-    match seen {
-        Some(seen) if !core.concerns(view, seen) => {
-            Ok(Delta { revision: core.revision(), changed: Vec::new(), removed: Vec::new() })
+) -> Result<Delta, Problem> {
+    let begun = shared.with_all_due(|core, moment| {
+        if seen.is_some_and(|seen| !core.concerns(view, seen)) {
+            return Ok(Err(Delta { revision: core.revision(), changed: Vec::new(), removed: Vec::new() }));
         }
-        _ => core.delta(moment, view, store_id, since),
+        core.begin_delta(moment, view, store_id, since).map(|begun| Ok((begun, core.changes_since(since))))
+    });
+    let (mut gathering, changes) = match begun.await? {
+        Ok(begun) => begun,
+        Err(nothing) => return Ok(nothing),
+    };
+    // Whatever changes meanwhile is gathered, too. Should that never end, the rest is gathered at one go.
+    let mut steps_left = 2 * changes / CHANGES_AT_ONCE + 1;
+    loop {
+        let most = if steps_left == 0 { usize::MAX } else { CHANGES_AT_ONCE };
+        if shared.with_all_due(|core, moment| core.gather(moment, &mut gathering, most)).await? {
+            break;
+        }
+        steps_left = steps_left.saturating_sub(1);
+        tokio::task::yield_now().await;
+    }
+    if gathering.agents() > FEW_CHANGES {
+        encoding::apart(|| gathering.compare()).await
+    } else {
+        Ok(gathering.compare())
     }
 }
 

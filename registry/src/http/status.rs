@@ -98,7 +98,7 @@ struct AgentCounts {
 
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
-    let counts = shared.with_core(|core, moment| core.counts(moment));
+    let counts = shared.with_all_due(|core, moment| core.counts(moment)).await;
     let is_failing = shared.progress.borrow().is_failing;
     Ok(super::json(&HealthAnswer {
         status: if is_failing { "store_unavailable" } else { "ok" },
@@ -120,6 +120,7 @@ async fn alive(uri: Uri) -> Result<Response, Problem> {
 
 async fn metrics(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
+    shared.with_all_due(|_, _| ()).await;
     let text = shared.metrics.render(&shared).map_err(|error| Problem::internal(&error))?;
     let mut answer = text.into_response();
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(prometheus::TEXT_FORMAT));

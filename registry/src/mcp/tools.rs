@@ -133,8 +133,14 @@ pub(super) async fn call(
         "list_available_agents" => list(shared, Query::of(arguments, &AGENT_FILTERS)).await,
         "get_capability_providers" => providers(shared, arguments).await,
         "get_agent_health_status" => health(shared, arguments).await,
-        "get_registry_metrics" => without_arguments(arguments, || Ok(figures::of(shared))),
-        "export_prometheus_metrics" => without_arguments(arguments, || exposition(shared)),
+        "get_registry_metrics" => {
+            shared.with_all_due(|_, _| ()).await;
+            without_arguments(arguments, || Ok(figures::of(shared)))
+        }
+        "export_prometheus_metrics" => {
+            shared.with_all_due(|_, _| ()).await;
+            without_arguments(arguments, || exposition(shared))
+        }
         _ => return None,
     })
 }

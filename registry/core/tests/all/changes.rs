@@ -21,11 +21,13 @@ type List = BTreeMap<String, Value>;
 impl World {
     fn whole(&mut self, view: &View) -> List {
         let page = PageRequest { limit: 10_000, cursor: None };
-        let found = self.core.candidates(self.moment(), view, &page).map(|candidates| candidates.search());
+        let candidates = self.core.candidates(self.moment(), view, &page);
         let listed = self.core.list(self.moment(), view, &page).unwrap();
-        if let Some(found) = found {
-            let found = self.core.list_found(self.moment(), found, &page);
-            assert_eq!(found.entries(), listed.entries(), "searched in two steps or in one");
+        if let Some(mut candidates) = candidates {
+            while !self.core.gather_candidates(self.moment(), &mut candidates, 1) {}
+            let tag = self.core.tag(self.moment(), view, &page).unwrap();
+            let (tag_found, found) = self.core.list_found(candidates.search(), &page);
+            assert_eq!((tag_found, found.entries()), (tag, listed.entries()), "in steps or at one go");
         }
         keyed(self.core.list(self.moment(), view, &page).unwrap().entries())
     }
@@ -163,6 +165,52 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One change at a time, with others made in between, the last of them after everything had been looked at once.
+    #[test]
+    fn deltas_and_lists_that_are_gathered_while_agents_change_are_those_of_their_end(
+        before in prop::collection::vec(step(), 1..8), between in prop::collection::vec(step(), 0..8),
+    ) {
+        for view in views() {
+            let mut world = World::new();
+            let (first, rest) = before.split_at(before.len() / 2);
+            first.iter().cloned().for_each(|step| take(&mut world, step));
+            let (since, then) = (world.revision(), world.whole(&view));
+            rest.iter().cloned().for_each(|step| take(&mut world, step));
+            let mut gathering = world.core.begin_delta(world.moment(), &view, "s", since).unwrap();
+            let page = PageRequest { limit: 10_000, cursor: None };
+            let mut candidates = world.core.candidates(world.moment(), &view, &page);
+            for step in between.iter().cloned() {
+                if let Some(candidates) = &mut candidates {
+                    world.core.gather_candidates(world.moment(), candidates, 1);
+                }
+                world.core.gather(world.moment(), &mut gathering, 1).unwrap();
+                take(&mut world, step);
+            }
+            while !world.core.gather(world.moment(), &mut gathering, 1).unwrap() {}
+            if let Some(candidates) = &mut candidates {
+                while !world.core.gather_candidates(world.moment(), candidates, 1) {}
+            }
+            let (revision, now) = (world.revision(), world.whole(&view));
+            if let Some(candidates) = candidates {
+                let (_, found) = world.core.list_found(candidates.search(), &page);
+                prop_assert_eq!(found.revision, revision);
+                prop_assert_eq!(keyed(found.entries()), now.clone(), "{:?}", view);
+            }
+            let delta = gathering.compare();
+            prop_assert_eq!(delta.revision, revision);
+            let at_one_go = world.core.delta(world.moment(), &view, "s", since).unwrap();
+            prop_assert_eq!(&delta, &at_one_go, "{:?}", view);
+            let mut applied = then;
+            applied.retain(|key, _| !delta.removed.iter().any(|removed| **removed == **key));
+            applied.extend(keyed(&delta.changed));
+            prop_assert_eq!(&applied, &now, "{:?}", view);
+        }
+    }
+}
+
 /// The registry after a clean restart.
 fn restarted(world: &mut World) -> World {
     let batch = world.core.take_batch(usize::MAX);
@@ -263,4 +311,27 @@ fn ten_thousand_changes_and_ten_minutes_can_be_asked_for() {
     assert!(world.since(&view, oldest).is_ok());
     assert_eq!(world.since(&view, Revision(oldest.0 - 1)), Err(Resync::TooOld));
     assert!(world.core.concerns(&view, Revision(0)), "what is not known may concern everybody");
+}
+
+#[test]
+fn what_is_gathered_outlives_that_the_log_forgets() {
+    let mut world = World::new();
+    for agent_id in ["a", "b", "c"] {
+        world.beat(&with(full(agent_id), json!({ "agent_type": "patient" }))).unwrap();
+    }
+    let (view, page) = (everything(), PageRequest { limit: 10, cursor: None });
+    let mut candidates = world.core.candidates(world.moment(), &view, &page).unwrap();
+    let mut gathering = world.core.begin_delta(world.moment(), &view, "s", Revision(0)).unwrap();
+    assert!(!world.core.gather_candidates(world.moment(), &mut candidates, 1));
+    assert_eq!(world.core.gather(world.moment(), &mut gathering, 1), Ok(false));
+
+    world.leave("a");
+    world.wait_us(11 * 60 * 1_000 * MS);
+    for number in 0..=10_000 {
+        world.beat(&with(full("d"), json!({ "labels": { "n": number.to_string() } }))).unwrap();
+    }
+    assert_eq!(world.core.gather(world.moment(), &mut gathering, 1), Err(Resync::TooOld));
+    while !world.core.gather_candidates(world.moment(), &mut candidates, 1) {}
+    let (_, found) = world.core.list_found(candidates.search(), &page);
+    assert_eq!(keyed(found.entries()).keys().collect::<Vec<_>>(), ["d"], "the others are silent since");
 }

@@ -14,6 +14,7 @@ mod model;
 mod pause;
 mod reload;
 mod saving;
+mod steps;
 mod support;
 mod table;
 mod time;

@@ -1,5 +1,9 @@
 //! Which providers a dependency gets, and when its number changes.
 
+use std::cmp::Reverse;
+
+use proptest::prelude::*;
+use registry_core::listing::{AgentFilter, PageRequest, View};
 use serde_json::{Value, json};
 
 use crate::support::{MS, World, full, with};
@@ -135,4 +139,67 @@ fn without_dependencies_the_number_is_stable() {
         world.number(&asker(&json!({ "capability": "zzz" }))) > before,
         "other dependencies, other wiring"
     );
+}
+
+/// What the index finds by sorts, found again by looking at every agent.
+fn expected(world: &mut World, version: &str, tags: &[&str]) -> (usize, Vec<(String, String)>) {
+    let page = PageRequest { limit: 10_000, cursor: None };
+    let view = View::Agents(AgentFilter::default());
+    let listed = world.core.list(world.moment(), &view, &page).unwrap();
+    let wanted = semver::VersionReq::parse(version).unwrap();
+    let mut meeting: Vec<_> = listed
+        .entries()
+        .iter()
+        .filter_map(|entry| {
+            let entry: Value = serde_json::from_str(entry).unwrap();
+            let offered = entry["capabilities"].as_array().unwrap().iter().filter(|one| {
+                one["name"] == "c"
+                    && tags.iter().all(|tag| one["tags"].as_array().unwrap().contains(&json!(tag)))
+            });
+            let versions =
+                offered.map(|one| one["version"].as_str().unwrap().parse::<semver::Version>().unwrap());
+            let version = versions.filter(|version| wanted.matches(version)).max()?;
+            let agent_id = entry["agent_id"].as_str().unwrap().to_owned();
+            (agent_id != "asker").then(|| (entry["status"] == "degraded", Reverse(version), agent_id))
+        })
+        .collect();
+    meeting.sort();
+    let first = meeting.iter().take(16).map(|(_, version, id)| (id.clone(), version.0.to_string()));
+    (meeting.len(), first.collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_providers_told_are_those_that_a_look_at_every_agent_finds(
+        steps in prop::collection::vec((0..40_u8, prop::collection::btree_map(1..4_u8, 0..3_u8, 0..3), 0..6_u8), 1..80),
+    ) {
+        let mut world = World::new();
+        let needs = [("*", vec![]), ("<3", vec!["t1"]), ("^2", vec![]), ("*", vec!["t2"])];
+        let dependencies: Vec<_> = needs
+            .iter()
+            .map(|(version, tags)| json!({ "capability": "c", "version": version, "tags": tags }))
+            .collect();
+        let asker = json!({ "agent_id": "asker", "capabilities": [{ "name": "c" }], "dependencies": dependencies });
+        for (agent, offers, what) in steps {
+            let agent_id = format!("a{agent:02}");
+            let offers: Vec<_> = offers
+                .iter()
+                .map(|(version, tag)| json!({ "name": "c", "version": format!("{version}.0.0"), "tags": [format!("t{tag}")] }))
+                .collect();
+            let status = if what == 1 { "degraded" } else { "healthy" };
+            match what {
+                0 => drop(world.leave(&agent_id)),
+                5 => world.wait_us(30 * MS),
+                _ => drop(world.beat(&json!({ "agent_id": agent_id, "capabilities": offers, "status": status })).unwrap()),
+            }
+            let wiring = world.beat(&asker).unwrap().wiring.unwrap();
+            for ((version, tags), wired) in needs.iter().zip(wiring) {
+                let told = wired.providers.iter().map(|one| (one.agent_id.to_string(), one.version.clone()));
+                let (total, first) = expected(&mut world, version, tags);
+                prop_assert_eq!((wired.total, told.collect::<Vec<_>>()), (total, first), "{} {:?}", version, tags);
+            }
+        }
+    }
 }
