@@ -97,8 +97,7 @@ pub(crate) fn claimed(requirements: &[RequirementReport]) -> Vec<String> {
 fn list() {
     let mut out = std::io::stdout().lock();
     for row in REQUIREMENTS {
-        let note = if row.check.is_some() { "" } else { " (not checked yet)" };
-        let line = format!("{:<10} {:<6} {:<8}{note} {}", row.id, row.level.name(), row.profile, row.text);
+        let line = format!("{:<10} {:<6} {:<8} {}", row.id, row.level.name(), row.profile, row.text);
         if writeln!(out, "{line}").is_err() {
             return;
         }

@@ -1,6 +1,6 @@
 //! The requirements as data: what a pull-based registry must prove, and which check decides it.
 //!
-//! A row without a check is listed as "not checked yet" and never appears in a report, neither as a pass nor as a skip.
+//! Each has a check, and a test holds that each has a registry that fails it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -166,8 +166,8 @@ pub struct Requirement {
     pub profile: Profile,
     /// What must hold.
     pub text: &'static str,
-    /// What decides it; `None`: not checked yet.
-    pub check: Option<Check>,
+    /// What decides it.
+    pub check: Check,
     /// What it depends on.
     pub need: Need,
     /// The least number of decisive samples for a pass; fewer is undecided.
@@ -176,7 +176,7 @@ pub struct Requirement {
 
 /// The row of a check.
 pub fn row(check: Check) -> Option<&'static Requirement> {
-    REQUIREMENTS.iter().find(|requirement| requirement.check == Some(check))
+    REQUIREMENTS.iter().find(|requirement| requirement.check == check)
 }
 
 /// Why a selection selects nothing that can be checked.
@@ -194,15 +194,9 @@ pub enum SelectionError {
         /// What was given.
         found: String,
     },
-    /// It exists, but nothing decides it.
-    #[error("{id} is not checked yet; `--list` shows which requirements are")]
-    NotChecked {
-        /// Its id.
-        id: String,
-    },
-    /// No requirement of the profile is checked.
-    #[error("nothing of profile `{profile}` is checked yet; `--list` shows which requirements are")]
-    NothingChecked {
+    /// None of the requirements that were named is of the profile.
+    #[error("none of these requirements is of profile `{profile}`; `--list` shows the profile of each")]
+    Nothing {
         /// Its name.
         profile: String,
     },
@@ -221,7 +215,7 @@ impl Selection {
     /// Reads the words of a command line: a profile (`all` among them) and ids of requirements.
     ///
     /// # Errors
-    /// When a word is unknown, or names nothing that is checked.
+    /// When a word is unknown, or nothing is selected.
     pub fn parse(profile: Option<&str>, only: &[String]) -> Result<Self, SelectionError> {
         let profile = match profile {
             None | Some("all") => None,
@@ -234,7 +228,7 @@ impl Selection {
                 .iter()
                 .find(|row| row.id == wanted)
                 .ok_or_else(|| SelectionError::UnknownRequirement { found: id.clone() })?;
-            checks.push(row.check.ok_or_else(|| SelectionError::NotChecked { id: wanted.clone() })?);
+            checks.push(row.check);
         }
         let selection = Self { profile, only: checks };
         let some = selection.rows().next().is_some();
@@ -242,28 +236,28 @@ impl Selection {
             Ok(selection)
         } else {
             let profile = profile.map_or("all", Profile::name).to_owned();
-            Err(SelectionError::NothingChecked { profile })
+            Err(SelectionError::Nothing { profile })
         }
     }
 
-    /// The rows that are selected and checked, in the catalogue's order.
+    /// The rows that are selected, in the catalogue's order.
     pub fn rows(&self) -> impl Iterator<Item = &'static Requirement> + '_ {
-        REQUIREMENTS.iter().filter(|row| row.check.is_some_and(|check| self.wants_row(row, check)))
+        REQUIREMENTS.iter().filter(|row| self.wants_row(row))
     }
 
     /// Whether this check is selected.
     pub fn wants(&self, check: Check) -> bool {
-        row(check).is_some_and(|row| self.wants_row(row, check))
+        row(check).is_some_and(|row| self.wants_row(row))
     }
 
-    fn wants_row(&self, row: &Requirement, check: Check) -> bool {
+    fn wants_row(&self, row: &Requirement) -> bool {
         // The contract profile is the whole contract, of which core is a part.
         let in_profile = match self.profile {
             None => true,
             Some(Profile::Contract) => matches!(row.profile, Profile::Core | Profile::Contract),
             Some(profile) => row.profile == profile,
         };
-        in_profile && (self.only.is_empty() || self.only.contains(&check))
+        in_profile && (self.only.is_empty() || self.only.contains(&row.check))
     }
 }
 
@@ -293,11 +287,6 @@ mod tests {
     }
 
     #[test]
-    fn every_requirement_is_checked() {
-        assert!(REQUIREMENTS.iter().all(|row| row.check.is_some()));
-    }
-
-    #[test]
     fn the_contract_profile_holds_core_but_not_durable() {
         let selection = Selection::parse(Some("contract"), &[]).unwrap();
         assert!(selection.wants(Check::Time2) && selection.wants(Check::View3));
@@ -305,9 +294,9 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_with_nothing_checked_is_an_error_that_says_so() {
+    fn a_requirement_of_another_profile_selects_nothing_and_is_an_error() {
         let error = Selection::parse(Some("mcp"), &["TIME-1".to_owned()]).unwrap_err();
-        assert!(error.to_string().contains("nothing of profile `mcp` is checked yet"), "{error}");
+        assert!(error.to_string().contains("none of these requirements is of profile `mcp`"), "{error}");
     }
 
     #[test]

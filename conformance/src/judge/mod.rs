@@ -204,8 +204,8 @@ pub fn judge(
     let requirements: Vec<RequirementReport> = ask
         .selection
         .rows()
-        .filter_map(|row| Some((row, tallies.take(row.check?))))
-        .map(|(row, tally)| {
+        .map(|row| {
+            let tally = tallies.take(row.check);
             tally::report(row, &tally, &evidence, ask, |case| explain::timeline(&evidence, case))
         })
         .collect();
