@@ -19,7 +19,7 @@ use crate::time::{Moment, Revision};
 use crate::views;
 
 /// A list of so few providers is made at one go.
-const FEW_PROVIDERS: usize = 500;
+pub(crate) const FEW_PROVIDERS: usize = 500;
 
 /// Who may be in a list.
 #[derive(Debug)]
@@ -58,8 +58,12 @@ impl Registry {
         if self.is_kept(moment, view, page) || self.is_found_by_index(view) {
             return None;
         }
+        Some(self.everybody(view))
+    }
+
+    pub(crate) fn everybody(&self, view: &View) -> Candidates {
         let (revision, question) = (self.revision, self.question(view));
-        Some(Candidates { view: view.clone(), question, revision, last: None, agents: Vec::new() })
+        Candidates { view: view.clone(), question, revision, last: None, agents: Vec::new() }
     }
 
     /// Looks at `most` more agents, at least. True when everybody has been looked at: what has been gathered is then
@@ -132,6 +136,10 @@ impl Now {
 }
 
 impl Candidates {
+    pub(crate) fn sides(&self) -> impl Iterator<Item = Side<'_>> {
+        self.agents.iter().map(|(agent_id, now)| (agent_id, &now.document, now.status))
+    }
+
     /// How many there are.
     pub fn agents(&self) -> usize {
         self.agents.len()
@@ -150,7 +158,7 @@ impl Candidates {
         let entries = match &self.view {
             View::Agents(filter) if filter.query.is_some() => search_agents(filter, &self.agents),
             View::Agents(_) => self.agents.iter().filter_map(|(_, now)| now.entry.clone()).collect(),
-            View::Capabilities(filter) => search_capabilities(filter, &self.agents),
+            View::Capabilities(filter) => search_capabilities(filter, self.sides()),
         };
         Found { revision: self.revision, question: self.question, entries: entries.into() }
     }
@@ -180,11 +188,14 @@ fn search_agents(filter: &AgentFilter, agents: &[(AgentId, Now)]) -> Vec<Arc<str
     found.into_iter().map(|(_, entry)| Arc::clone(entry)).collect()
 }
 
-fn search_capabilities(filter: &CapabilityFilter, agents: &[(AgentId, Now)]) -> Vec<Arc<str>> {
+fn search_capabilities<'a>(
+    filter: &CapabilityFilter,
+    candidates: impl Iterator<Item = Side<'a>>,
+) -> Vec<Arc<str>> {
     let mut sides: BTreeMap<&CapabilityName, Vec<Side<'_>>> = BTreeMap::new();
-    for (agent_id, now) in agents {
-        for name in names_of(&now.document).into_iter().filter(|name| filter.name_fits(name.as_str())) {
-            sides.entry(name).or_default().push((agent_id, &now.document, now.status));
+    for side in candidates {
+        for name in names_of(side.1).into_iter().filter(|name| filter.name_fits(name.as_str())) {
+            sides.entry(name).or_default().push(side);
         }
     }
     capabilities::entries(filter, &sides)

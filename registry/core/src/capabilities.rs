@@ -101,13 +101,6 @@ pub(crate) fn entries(
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// The entry of one capability; `None` when nobody who passes provides it.
-pub(crate) fn entry_of(filter: &CapabilityFilter, name: &CapabilityName, held: &[Held]) -> Option<Arc<str>> {
-    let sides: Vec<Side<'_>> =
-        held.iter().map(|(agent_id, document, status)| (agent_id, document, *status)).collect();
-    entry(filter, name, &sides)
-}
-
 /// The names of what a document offers, each once.
 pub(crate) fn names_of(document: &Document) -> BTreeSet<&CapabilityName> {
     document.capabilities.iter().map(|capability| &capability.name).collect()
@@ -160,8 +153,12 @@ fn best_rank(
     admitted(filter, name, side).filter_map(|capability| filter.rank(capability)).min()
 }
 
-/// `None` when nobody who passes provides it.
-fn entry(filter: &CapabilityFilter, name: &CapabilityName, sides: &[Side<'_>]) -> Option<Arc<str>> {
+/// The entry of one capability; `None` when nobody who passes provides it.
+pub(crate) fn entry(
+    filter: &CapabilityFilter,
+    name: &CapabilityName,
+    sides: &[Side<'_>],
+) -> Option<Arc<str>> {
     let providers: Vec<_> = sides.iter().flat_map(|side| shown(filter, name, *side)).collect();
     let versions = providers.iter().map(|provider| provider.version).collect();
     let entry = Entry { name, versions, providers };

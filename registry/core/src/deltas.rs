@@ -10,7 +10,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use crate::agent::{Agent, Status};
-use crate::candidates::Now;
+use crate::candidates::{Candidates, FEW_PROVIDERS, Now};
 use crate::capabilities::{self, Held, Side, differing_names, names_of};
 use crate::changes::{Before, Delta, Resync};
 use crate::document::{AgentId, CapabilityName, Document};
@@ -28,6 +28,8 @@ pub struct Gathering {
     /// Of a list of capabilities, those that may differ, and in the end who provides them.
     names: BTreeSet<CapabilityName>,
     providers: BTreeMap<CapabilityName, Vec<Held>>,
+    /// All agents, when those capabilities have too many providers to be looked up at one go.
+    everybody: Option<Candidates>,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Registry {
             agents: BTreeMap::new(),
             names: BTreeSet::new(),
             providers: BTreeMap::new(),
+            everybody: None,
         })
     }
 
@@ -89,17 +92,34 @@ impl Registry {
             return Ok(false);
         }
         gathering.revision = self.revision;
-        if let View::Capabilities(filter) = &gathering.view {
-            gathering.providers = self.providers_of(filter, &gathering.names);
+        Ok(self.gather_providers(moment, gathering, most))
+    }
+
+    fn gather_providers(&mut self, moment: Moment, gathering: &mut Gathering, most: usize) -> bool {
+        let View::Capabilities(filter) = &gathering.view else { return true };
+        if let Some(everybody) = &mut gathering.everybody {
+            return self.gather_candidates(moment, everybody, most);
         }
-        Ok(true)
+        if self.are_few(filter, &gathering.names) {
+            gathering.providers = self.providers_of(filter, &gathering.names);
+            return true;
+        }
+        let everybody = gathering.everybody.insert(self.everybody(&gathering.view));
+        self.gather_candidates(moment, everybody, most)
+    }
+
+    /// The index knows the live ones only.
+    fn are_few(&self, filter: &CapabilityFilter, names: &BTreeSet<CapabilityName>) -> bool {
+        let providers = names.iter().flat_map(|name| self.index.providers(name.as_str()));
+        !filter.statuses.contains(&Status::Expired)
+            && providers.take(FEW_PROVIDERS + 1).count() <= FEW_PROVIDERS
     }
 }
 
 impl Gathering {
-    /// How many agents it is about.
+    /// How many agents will be looked at.
     pub fn agents(&self) -> usize {
-        self.agents.len()
+        self.agents.len() + self.everybody.as_ref().map_or(0, Candidates::agents)
     }
 
     /// What differs. Takes time: some microseconds for each agent.
@@ -168,9 +188,19 @@ impl Gathering {
             differing.extend(differing_names(filter, was, is));
         }
         let (mut changed, mut removed) = (Vec::new(), Vec::new());
+        let mut sides: BTreeMap<&CapabilityName, Vec<Side<'_>>> = BTreeMap::new();
+        for (name, held) in &self.providers {
+            let held = held.iter().map(|(agent_id, document, status)| (agent_id, document, *status));
+            sides.insert(name, held.collect());
+        }
+        for side in self.everybody.iter().flat_map(Candidates::sides) {
+            for name in names_of(side.1).into_iter().filter(|name| differing.contains(name)) {
+                sides.entry(name).or_default().push(side);
+            }
+        }
         for name in differing {
-            let providers = self.providers.get(name).map_or(&[][..], Vec::as_slice);
-            match capabilities::entry_of(filter, name, providers) {
+            let sides = sides.get(name).map_or(&[][..], Vec::as_slice);
+            match capabilities::entry(filter, name, sides) {
                 Some(entry) => changed.push(entry),
                 // Whoever makes a difference and is not shown now was shown then.
                 None => removed.push(name.as_str().into()),

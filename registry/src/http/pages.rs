@@ -13,6 +13,7 @@ use registry_core::time::{Moment, Revision};
 
 use super::conditional;
 use super::encoding::{self, Coding, Text};
+use super::lanes::Turn;
 use super::problem::Problem;
 use super::query::Parameters;
 use super::waiting::{LONGEST_WAIT_MS, Wait};
@@ -28,7 +29,7 @@ const FEW_CHANGES: usize = 100;
 const CHANGES_AT_ONCE: usize = 500;
 /// How many agents are looked at for a list, and their entries written down, before others get the registry's lock.
 const AGENTS_AT_ONCE: usize = 500;
-/// Twice what a list of a million agents takes.
+/// Twice what a list of a million agents takes, or a delta over a million changes.
 const MOST_STEPS: usize = 4_000;
 
 /// Which part of a list is asked for, and how.
@@ -124,8 +125,8 @@ pub(super) async fn answer(
             let mut seen = None;
             loop {
                 let is_much = shared.with_all_due(|core, _| core.changes_since(*since) > FEW_CHANGES).await;
-                let turn = if is_much { Some(shared.lanes.turn(route).await?) } else { None };
-                let delta = find_delta(shared, view, store_id, *since, seen).await?;
+                let mut turn = if is_much { Some(shared.lanes.turn(route).await?) } else { None };
+                let delta = find_delta(shared, view, (store_id, *since), seen, &mut turn).await?;
                 let revision = delta.revision;
                 if delta.is_empty() {
                     drop(turn);
@@ -226,30 +227,33 @@ async fn page_answer(
     Ok(conditional::tagged(answer, &coding.tag(tag)))
 }
 
-/// `seen` is a revision at which there was no difference yet.
-async fn find_delta(
-    shared: &Shared,
+/// `seen` is a revision at which there was no difference yet. What takes more than a step takes a turn.
+async fn find_delta<'a>(
+    shared: &'a Shared,
     view: &View,
-    store_id: &str,
-    since: Revision,
+    (store_id, since): (&str, Revision),
     seen: Option<Revision>,
+    turn: &mut Option<Turn<'a>>,
 ) -> Result<Delta, Problem> {
     let begun = shared.with_all_due(|core, moment| {
         if seen.is_some_and(|seen| !core.concerns(view, seen)) {
             return Ok(Err(Delta { revision: core.revision(), changed: Vec::new(), removed: Vec::new() }));
         }
-        core.begin_delta(moment, view, store_id, since).map(|begun| Ok((begun, core.changes_since(since))))
+        core.begin_delta(moment, view, store_id, since).map(Ok)
     });
-    let (mut gathering, changes) = match begun.await? {
+    let mut gathering = match begun.await? {
         Ok(begun) => begun,
         Err(nothing) => return Ok(nothing),
     };
     // Whatever changes meanwhile is gathered, too. Should that never end, the rest is gathered at one go.
-    let mut steps_left = 2 * changes / CHANGES_AT_ONCE + 1;
+    let mut steps_left = MOST_STEPS;
     loop {
         let most = if steps_left == 0 { usize::MAX } else { CHANGES_AT_ONCE };
         if shared.with_all_due(|core, moment| core.gather(moment, &mut gathering, most)).await? {
             break;
+        }
+        if turn.is_none() {
+            *turn = Some(shared.lanes.turn(route_of(view)).await?);
         }
         steps_left = steps_left.saturating_sub(1);
         tokio::task::yield_now().await;

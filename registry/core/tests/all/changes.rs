@@ -335,3 +335,39 @@ fn what_is_gathered_outlives_that_the_log_forgets() {
     let (_, found) = world.core.list_found(candidates.search(), &page);
     assert_eq!(keyed(found.entries()).keys().collect::<Vec<_>>(), ["d"], "the others are silent since");
 }
+
+/// So many that the index does not lead to them at one go.
+#[test]
+fn a_capability_of_many_providers_is_gathered_in_steps_while_they_change() {
+    let mut world = World::new();
+    let offer = |agent: usize, version: &str| {
+        json!({ "agent_id": format!("a{agent:03}"), "agent_type": "slow",
+            "capabilities": [{ "name": "c", "version": version }, { "name": format!("own{agent}") }] })
+    };
+    for agent in 0..600 {
+        world.beat(&offer(agent, "1.0.0")).unwrap();
+    }
+    let (view, page) =
+        (View::Capabilities(CapabilityFilter::default()), PageRequest { limit: 10_000, cursor: None });
+    let (since, mut applied) = (world.revision(), world.whole(&view));
+    world.beat(&offer(0, "2.0.0")).unwrap();
+    let named =
+        View::Capabilities(CapabilityFilter { name: Some("c".into()), ..CapabilityFilter::default() });
+    let mut candidates = world.core.candidates(world.moment(), &named, &page).unwrap();
+    let mut gathering = world.core.begin_delta(world.moment(), &view, "s", since).unwrap();
+    for change in [3, 599, 4] {
+        world.core.gather(world.moment(), &mut gathering, 100).unwrap();
+        world.core.gather_candidates(world.moment(), &mut candidates, 100);
+        world.beat(&offer(change, "3.0.0")).unwrap();
+        world.leave(&format!("a{:03}", change + 10));
+    }
+    while !world.core.gather(world.moment(), &mut gathering, 100).unwrap() {}
+    while !world.core.gather_candidates(world.moment(), &mut candidates, 100) {}
+    let delta = gathering.compare();
+    applied.retain(|key, _| !delta.removed.iter().any(|removed| **removed == **key));
+    applied.extend(keyed(&delta.changed));
+    assert_eq!(applied, world.whole(&view));
+    let named = world.core.list(world.moment(), &named, &page).unwrap();
+    let (_, found) = world.core.list_found(candidates.search(), &page);
+    assert_eq!(found.entries(), named.entries());
+}
