@@ -59,8 +59,8 @@ pub(super) async fn race_4(prober: Prober) {
         let first = ordered(declared(&prober, &case, 1), incarnation, sequence);
         if number % 2 == 1 {
             prober.beat(&case, "first", &first).await;
-            // Every other one from behind, so that low ones come late.
-            let steps = (1..=8).map(|step| if step % 2 == 0 { step } else { 9 - step });
+            // Every other one from behind, so that low ones come late; none twice, which is RACE-3.
+            let steps = (1..=8).map(|step| if step % 2 == 0 { step } else { 8 - step });
             let documents =
                 steps.map(|step| ordered(declared(&prober, &case, 1 + step), incarnation, sequence + step));
             all_at_once(&prober, &case, "shuffled", documents).await;
