@@ -76,17 +76,17 @@ pub(crate) fn broken_ids() -> impl Iterator<Item = &'static str> {
 }
 
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.
-pub(crate) const TRIES: u64 = 3;
+const TRIES: u64 = 3;
 
 /// The longest policy: a probe's calm agents show no timer within a third of it.
-pub(crate) const CALM: Duration = Duration::from_secs(60);
+const CALM: Duration = Duration::from_secs(60);
 
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     tests.parent().unwrap().parent().unwrap().join("examples").join("tampering_registry")
 }
 
-pub(crate) fn target(fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
+fn target(fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
     let mut command = vec![program().display().to_string()];
     for argument in ["--listen", "127.0.0.1:{port}", "--data", "{dir}/registry.db", "--fault", fault] {
         command.push(argument.to_owned());
@@ -135,7 +135,7 @@ async fn run_on(probed: &[&str], fault: &str, seed: u64, history: PathBuf) -> Ou
     run(options).await.unwrap()
 }
 
-pub(crate) fn told(outcome: &Outcome) -> String {
+fn told(outcome: &Outcome) -> String {
     let mut lines = vec![format!("failed: {:?}, invalid: {:?}", outcome.failed, outcome.invalid)];
     for row in &outcome.judgement.requirements {
         lines.push(format!("{} {:?} {}/{}: {}", row.id, row.verdict, row.decided, row.samples, row.detail));
@@ -145,7 +145,7 @@ pub(crate) fn told(outcome: &Outcome) -> String {
 }
 
 /// `Ok(true)`: as the table says. `Ok(false)`: something could not be decided. `Err`: a wrong pass or a wrong failure.
-pub(crate) fn compare(fault: &str, must: &[&str], outcome: &Outcome) -> Result<bool, String> {
+fn compare(fault: &str, must: &[&str], outcome: &Outcome) -> Result<bool, String> {
     let rows = &outcome.judgement.requirements;
     let with = |verdict: RequirementVerdict| -> BTreeSet<&str> {
         rows.iter().filter(|row| row.verdict == verdict).map(|row| row.id.as_str()).collect()
@@ -163,7 +163,7 @@ pub(crate) fn compare(fault: &str, must: &[&str], outcome: &Outcome) -> Result<b
     Ok(outcome.invalid.is_empty() && with(RequirementVerdict::Undecided).is_empty())
 }
 
-async fn check(
+pub(crate) async fn check(
     probed: &'static [&'static str],
     fault: &'static str,
     must: &'static [&'static str],
