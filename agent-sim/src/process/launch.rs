@@ -91,7 +91,7 @@ impl LaunchError {
 }
 
 /// How long the reference registry may take to get ready. It takes milliseconds; a starved host needs more.
-const REFERENCE_READY_TIME: Duration = Duration::from_secs(20);
+const REFERENCE_READY_TIME: Duration = Duration::from_secs(300);
 
 /// How the reference registry of this program is started with these policies.
 pub fn reference_launch(program: PathBuf, policies: &BTreeMap<String, Policy>) -> LaunchSpec {
