@@ -174,6 +174,17 @@ pub struct Requirement {
     pub enough: u64,
 }
 
+const fn must(
+    id: &'static str,
+    profile: Profile,
+    check: Check,
+    need: Need,
+    enough: u64,
+    text: &'static str,
+) -> Requirement {
+    Requirement { id, level: Level::Must, profile, text, check, need, enough }
+}
+
 /// The row of a check.
 pub fn row(check: Check) -> Option<&'static Requirement> {
     REQUIREMENTS.iter().find(|requirement| requirement.check == check)

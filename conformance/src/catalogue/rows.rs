@@ -1,10 +1,10 @@
 //! The rows, with ids and texts as `REQUIREMENTS.md` of the product has them.
 
-use super::{Check, Level, Need, Profile, Requirement};
+use super::{Check, Need, Profile, Requirement, must};
 
 /// All requirements.
 pub const REQUIREMENTS: &[Requirement] = &[
-    row(
+    must(
         "PASSIVE-1",
         Profile::Core,
         Check::Passive1,
@@ -12,7 +12,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         1,
         "No connection ever reaches an endpoint that an agent declared: every simulated agent has an address of its own with a listener behind it (TCP and UDP), and none is touched during the whole run, the faults included.",
     ),
-    row(
+    must(
         "PASSIVE-2",
         Profile::Core,
         Check::Passive2,
@@ -20,7 +20,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         1,
         "The registry process opens no outbound connection and sends no datagram, to anybody but its configured store. Evidence from the kernel, where the harness starts the registry.",
     ),
-    row(
+    must(
         "PASSIVE-3",
         Profile::Core,
         Check::Passive3,
@@ -28,7 +28,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         1,
         "An agent's declared host names are never resolved (a DNS listener of the harness hears nothing).",
     ),
-    row(
+    must(
         "PASSIVE-4",
         Profile::Core,
         Check::Passive4,
@@ -36,7 +36,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         1,
         "PASSIVE-1 to 3 hold while the registry is provoked: agents vanish, are deregistered, expire in waves, declare endpoints that look like callbacks, webhooks or health URLs; every route of its OpenAPI document is called.",
     ),
-    row(
+    must(
         "PASSIVE-5",
         Profile::Mcp,
         Check::Passive5,
@@ -44,7 +44,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Nothing is sent that no request asked for: no server-to-client request or notification, no event stream, no push capability declared.",
     ),
-    row(
+    must(
         "TIME-1",
         Profile::Core,
         Check::Time1,
@@ -52,7 +52,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Not degraded early: a view with e < s(h) + D shows the status that heartbeat h reported. Tolerance 0.",
     ),
-    row(
+    must(
         "TIME-2",
         Profile::Core,
         Check::Time2,
@@ -60,7 +60,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Not expired early: a view with e < s(h) + X lists the agent. Tolerance 0.",
     ),
-    row(
+    must(
         "TIME-3",
         Profile::Core,
         Check::Time3,
@@ -68,7 +68,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Degraded in time: with no accepted heartbeat after h, a view with s > e(h) + D + W + d does not show healthy.",
     ),
-    row(
+    must(
         "TIME-4",
         Profile::Core,
         Check::Time4,
@@ -76,7 +76,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Expired in time: likewise at X, out of the default list; and at Q gone altogether. Holds with 10,000 deadlines in the same instant.",
     ),
-    row(
+    must(
         "TIME-5",
         Profile::Core,
         Check::Time5,
@@ -84,7 +84,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Order: without a heartbeat the statuses seen are a run of healthy, degraded, expired, gone, never backwards.",
     ),
-    row(
+    must(
         "TIME-6",
         Profile::Core,
         Check::Time6,
@@ -92,7 +92,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         2,
         "Each type by its own policy: types with different timeouts in one run, each held to its own. Random policies are generated, not only the defaults.",
     ),
-    row(
+    must(
         "TIME-7",
         Profile::Core,
         Check::Time7,
@@ -100,7 +100,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Steady heartbeats at any interval below D (jitter included, as close to D as the slack lets be proven) never show anything but healthy.",
     ),
-    row(
+    must(
         "TIME-8",
         Profile::Core,
         Check::Time8,
@@ -108,7 +108,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "The wall clock does not matter: stepped by an hour either way, TIME-1 to 5 still hold.",
     ),
-    row(
+    must(
         "TIME-9",
         Profile::Core,
         Check::Time9,
@@ -116,7 +116,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         10,
         "A paused registry (stopped for X + 1 s, then continued) expires no agent that beats within X of the resume.",
     ),
-    row(
+    must(
         "RACE-1",
         Profile::Core,
         Check::Race1,
@@ -124,7 +124,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         50,
         "Heartbeats sent at deadline +/- 5 ms, thousands of them: the answer and all later views agree on one outcome. Renewed: no expiry of that epoch. Gone: expired first, then a new epoch. Never both, never neither.",
     ),
-    row(
+    must(
         "RACE-2",
         Profile::Core,
         Check::Race2,
@@ -132,7 +132,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         5,
         "With k accepted heartbeats in flight at once, the lease runs from the latest s(h); no accepted heartbeat shortens it.",
     ),
-    row(
+    must(
         "RACE-3",
         Profile::Contract,
         Check::Race3,
@@ -140,7 +140,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         6,
         "The same (incarnation, sequence) sent k times leaves the same state as once.",
     ),
-    row(
+    must(
         "RACE-4",
         Profile::Contract,
         Check::Race4,
@@ -148,7 +148,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         6,
         "A lower sequence arriving late replaces nothing; a lower incarnation gets 409.",
     ),
-    row(
+    must(
         "RACE-5",
         Profile::Contract,
         Check::Race5,
@@ -156,7 +156,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         40,
         "Two processes with one id: every view equals one document as sent, never a mix; the higher incarnation wins.",
     ),
-    row(
+    must(
         "RACE-6",
         Profile::Contract,
         Check::Race6,
@@ -164,7 +164,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         12,
         "After expiry: lean gets 410 and changes nothing; full gives epoch + 1 and every later view shows it.",
     ),
-    row(
+    must(
         "RACE-7",
         Profile::Contract,
         Check::Race7,
@@ -172,7 +172,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         12,
         "Deregistration is final: no later heartbeat of that incarnation brings the agent back.",
     ),
-    row(
+    must(
         "DURABLE-1",
         Profile::Durable,
         Check::Durable1,
@@ -180,7 +180,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "SIGKILL at a random instant under load: every acknowledged registration, update and deregistration is there after the restart; unacknowledged ones are there whole or not at all.",
     ),
-    row(
+    must(
         "DURABLE-2",
         Profile::Durable,
         Check::Durable2,
@@ -188,7 +188,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "No agent that lived at the kill is shown expired before s(start) + X, however long the downtime.",
     ),
-    row(
+    must(
         "DURABLE-3",
         Profile::Durable,
         Check::Durable3,
@@ -196,7 +196,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         5,
         "No immortality: an agent silent through k restarts is expired by its last heartbeat + X + downtime + k * X + W + d.",
     ),
-    row(
+    must(
         "DURABLE-4",
         Profile::Durable,
         Check::Durable4,
@@ -204,7 +204,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         5,
         "Revision and event numbers never fall across restarts, and an expired agent does not come back by itself.",
     ),
-    row(
+    must(
         "DURABLE-5",
         Profile::Durable,
         Check::Durable5,
@@ -212,7 +212,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         5,
         "Store trouble (full disk, locked or failing database): 503 with Retry-After, never 410 or 404; afterwards nothing acknowledged is lost and nobody had to register again.",
     ),
-    row(
+    must(
         "DURABLE-6",
         Profile::Durable,
         Check::Durable6,
@@ -220,7 +220,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         2,
         "A torn or foreign database file is refused at start with a clear message, and left untouched.",
     ),
-    row(
+    must(
         "VIEW-1",
         Profile::Contract,
         Check::View1,
@@ -228,7 +228,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         10,
         "At one revision, list, single read, capability view, delta, gauges and MCP tools tell the same of every agent.",
     ),
-    row(
+    must(
         "VIEW-2",
         Profile::Contract,
         Check::View2,
@@ -236,7 +236,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Read your write: a view begun after an acknowledged change shows it.",
     ),
-    row(
+    must(
         "VIEW-3",
         Profile::Contract,
         Check::View3,
@@ -244,7 +244,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "304 only if an unconditional answer would have been the same body.",
     ),
-    row(
+    must(
         "VIEW-4",
         Profile::Contract,
         Check::View4,
@@ -252,7 +252,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         6,
         "After any visible change, a timer's included, the old ETag gets no 304.",
     ),
-    row(
+    must(
         "VIEW-5",
         Profile::Contract,
         Check::View5,
@@ -260,7 +260,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Renewals, any number, change neither ETag nor revision.",
     ),
-    row(
+    must(
         "VIEW-6",
         Profile::Contract,
         Check::View6,
@@ -268,7 +268,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         12,
         "list(a) with delta(a to b) applied is list(b), for every filter; what leaves the filter is in removed; too old is 410, never a gap.",
     ),
-    row(
+    must(
         "VIEW-7",
         Profile::Contract,
         Check::View7,
@@ -276,7 +276,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         3,
         "The pages of one cursor chain are one revision: nothing twice, nothing missing, under churn.",
     ),
-    row(
+    must(
         "VIEW-8",
         Profile::Contract,
         Check::View8,
@@ -284,7 +284,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         6,
         "A long-poll returns within wait_ms + 1/16 + d, wakes within W + d of a change, misses none that fell between two calls, and no renewal wakes it.",
     ),
-    row(
+    must(
         "VIEW-9",
         Profile::Contract,
         Check::View9,
@@ -292,7 +292,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Filters: list(f) is the filtered list(all) at the same revision; SemVer as SemVer 2.0 says, pre-releases included; labels as written.",
     ),
-    row(
+    must(
         "VIEW-10",
         Profile::Contract,
         Check::View10,
@@ -300,7 +300,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Wiring: each dependency gets exactly the live providers that match, in the contract's order, never the asker, never an expired one.",
     ),
-    row(
+    must(
         "VIEW-11",
         Profile::Contract,
         Check::View11,
@@ -308,7 +308,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Events: in order, each transition once, equal to what the views showed.",
     ),
-    row(
+    must(
         "INPUT-1",
         Profile::Contract,
         Check::Input1,
@@ -316,7 +316,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         40,
         "Every rule of section 4.1 broken in turn gets 400 (413, 415) with a pointer to each fault, and nothing changes.",
     ),
-    row(
+    must(
         "INPUT-2",
         Profile::Contract,
         Check::Input2,
@@ -324,7 +324,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         60,
         "Any bytes at all (generated: truncated JSON, deep nesting, huge numbers, NUL, lone surrogates, 1e6 header bytes, slow bodies) get a 4xx or a closed connection: no 5xx, no crash, bounded memory.",
     ),
-    row(
+    must(
         "INPUT-3",
         Profile::Contract,
         Check::Input3,
@@ -332,7 +332,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         20,
         "Unknown query parameters get 400; unknown body fields are ignored.",
     ),
-    row(
+    must(
         "GUARD-1",
         Profile::Contract,
         Check::Guard1,
@@ -340,7 +340,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         100,
         "With list traffic at five times capacity no heartbeat is refused, and their p99 keeps to the published bound.",
     ),
-    row(
+    must(
         "GUARD-2",
         Profile::Contract,
         Check::Guard2,
@@ -348,7 +348,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         40,
         "Wrong token 401, someone else's agent 403, nothing changed either way.",
     ),
-    row(
+    must(
         "GUARD-3",
         Profile::Contract,
         Check::Guard3,
@@ -356,7 +356,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         5_000,
         "A million ids registered and gone: memory returns to within 1.2 of before.",
     ),
-    row(
+    must(
         "MCP-1",
         Profile::Mcp,
         Check::Mcp1,
@@ -364,7 +364,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         12,
         "The six tools exist with schemas; their structured results validate against them, and the text block says the same.",
     ),
-    row(
+    must(
         "MCP-2",
         Profile::Mcp,
         Check::Mcp2,
@@ -372,7 +372,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         4,
         "Tool and HTTP answers agree at one revision.",
     ),
-    row(
+    must(
         "MCP-3",
         Profile::Mcp,
         Check::Mcp3,
@@ -380,7 +380,7 @@ pub const REQUIREMENTS: &[Requirement] = &[
         30,
         "The rules PULL-001 to PULL-015 of findings/mcp-and-passivity.md (the profile pull-only/1), tested with a client that BAITS: it declares every client capability, sends a progress token and a log level on every call, asks for GET, for subscriptions/listen, for resources/subscribe, and shows that nothing ever comes.",
     ),
-    row(
+    must(
         "MCP-4",
         Profile::Mcp,
         Check::Mcp4,
@@ -389,14 +389,3 @@ pub const REQUIREMENTS: &[Requirement] = &[
         "The rules MCP-101 to MCP-116 of the same page (what revision 2026-07-28 demands of such a server), Origin and Host each alone included.",
     ),
 ];
-
-const fn row(
-    id: &'static str,
-    profile: Profile,
-    check: Check,
-    need: Need,
-    enough: u64,
-    text: &'static str,
-) -> Requirement {
-    Requirement { id, level: Level::Must, profile, text, check, need, enough }
-}
