@@ -1,6 +1,6 @@
 //! The live suite against a registry that is right, and against one broken registry for each requirement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use conformance::catalogue::{REQUIREMENTS, Selection};
 use conformance::generate;
 use conformance::live::{Outcome, RunOptions, run};
 use reports::result::RequirementVerdict;
-use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
+use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
 use crate::alone;
 use crate::not_judged::not_judged;
+use crate::stub::Stub;
 
 /// One fault, and exactly what fails by it.
 #[derive(Clone, Copy)]
@@ -106,42 +107,11 @@ const EARLY: &[&str] = GROUPS[0].requirements;
 /// A machine that is too slow to decide gets so many tries.
 const TRIES: u64 = 3;
 
+const BROKEN: Stub =
+    Stub { program: "broken_registry", data: "changes.jsonl", unit: "", ready_path: "/health" };
+
 /// X of the wave in these tests: it is small.
 const WAVE_LEASE: Duration = Duration::from_secs(3);
-
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    tests.parent().unwrap().parent().unwrap().join("examples").join("broken_registry")
-}
-
-fn target(fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
-    let mut command = vec![program().display().to_string()];
-    for argument in ["--listen", "127.0.0.1:{port}", "--data", "{dir}/changes.jsonl", "--fault", fault] {
-        command.push(argument.to_owned());
-    }
-    for (name, policy) in policies {
-        let timeouts = [
-            Some(policy.heartbeat_interval),
-            policy.degraded_after,
-            Some(policy.expires_after),
-            policy.evict_after,
-        ];
-        let ms: Vec<String> =
-            timeouts.into_iter().flatten().map(|timeout| timeout.as_millis().to_string()).collect();
-        command.extend(["--policy".to_owned(), format!("{name}={}", ms.join(","))]);
-    }
-    Target {
-        kind: TargetKind::Command(TargetCommand {
-            command,
-            environment: BTreeMap::new(),
-            ready_path: "/health".to_owned(),
-            ready_timeout: Duration::from_secs(120),
-        }),
-        dialect: "wallflower".to_owned(),
-        policies: policies.clone(),
-        transition_bound: Duration::from_millis(50),
-    }
-}
 
 /// The first try has the fastest policies; each further one has slower ones.
 async fn run_on(requirements: &[&str], fault: &str, seed: u64, history: PathBuf) -> Outcome {
@@ -160,7 +130,7 @@ fn options(
 ) -> RunOptions {
     let only: Vec<String> = requirements.iter().map(|id| (*id).to_owned()).collect();
     RunOptions {
-        target: target(fault, &generate::policies(seed, seed, WAVE_LEASE)),
+        target: BROKEN.target(fault, &generate::policies(seed, seed, WAVE_LEASE)),
         reference_program: PathBuf::new(),
         store: Some("{dir}/changes.jsonl".to_owned()),
         selection: Selection::parse(None, &only).unwrap(),

@@ -12,6 +12,7 @@ mod guarded;
 mod histories;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;
+mod stub;
 mod tampered;
 
 /// Load makes live runs undecided: whoever holds one takes this first.

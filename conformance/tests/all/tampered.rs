@@ -1,6 +1,6 @@
 //! The probes against the reference registry, and against one that a proxy spoils for each requirement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use conformance::catalogue::Selection;
 use conformance::generate;
 use conformance::live::{Outcome, RunOptions, run};
 use reports::result::RequirementVerdict;
-use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
 use tokio::sync::watch;
 
 use crate::alone;
 use crate::not_judged::not_judged;
+use crate::stub::Stub;
 
 /// The requirements that probes decide.
 const PROBED: &[&str] = &["VIEW-1", "VIEW-4", "VIEW-6", "VIEW-7", "VIEW-8", "VIEW-9", "VIEW-10", "VIEW-11"];
@@ -78,49 +78,18 @@ pub(crate) fn broken_ids() -> impl Iterator<Item = &'static str> {
 /// A machine that is too slow to decide gets so many tries; then it judges nothing.
 const TRIES: u64 = 3;
 
+const TAMPERING: Stub =
+    Stub { program: "tampering_registry", data: "registry.db", unit: "ms", ready_path: "/readyz" };
+
 /// The longest policy: a probe's calm agents show no timer within a third of it.
 const CALM: Duration = Duration::from_secs(60);
-
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    tests.parent().unwrap().parent().unwrap().join("examples").join("tampering_registry")
-}
-
-fn target(fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
-    let mut command = vec![program().display().to_string()];
-    for argument in ["--listen", "127.0.0.1:{port}", "--data", "{dir}/registry.db", "--fault", fault] {
-        command.push(argument.to_owned());
-    }
-    for (name, policy) in policies {
-        let timeouts = [
-            Some(policy.heartbeat_interval),
-            policy.degraded_after,
-            Some(policy.expires_after),
-            policy.evict_after,
-        ];
-        let ms: Vec<String> =
-            timeouts.into_iter().flatten().map(|timeout| format!("{}ms", timeout.as_millis())).collect();
-        command.extend(["--policy".to_owned(), format!("{name}={}", ms.join(","))]);
-    }
-    Target {
-        kind: TargetKind::Command(TargetCommand {
-            command,
-            environment: BTreeMap::new(),
-            ready_path: "/readyz".to_owned(),
-            ready_timeout: Duration::from_secs(60),
-        }),
-        dialect: "wallflower".to_owned(),
-        policies: policies.clone(),
-        transition_bound: Duration::from_millis(50),
-    }
-}
 
 async fn run_on(probed: &[&str], fault: &str, seed: u64, history: PathBuf) -> Outcome {
     let (_, interrupt) = watch::channel(false);
     let (progress, _) = watch::channel(String::new());
     let only: Vec<String> = probed.iter().map(|id| (*id).to_owned()).collect();
     let options = RunOptions {
-        target: target(fault, &generate::policies(seed, seed, CALM)),
+        target: TAMPERING.target(fault, &generate::policies(seed, seed, CALM)),
         store: None,
         reference_program: PathBuf::new(),
         selection: Selection::parse(None, &only).unwrap(),
