@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agent_sim::client::SendError;
 use agent_sim::dialect::{WireAnswer, WireRequest};
 use reports::history::{CallRecord, Line, Operation, Outcome};
 
@@ -39,8 +40,18 @@ impl Stages {
 
     async fn provoke_once(&self, agent_id: &str, request: WireRequest) -> WireAnswer {
         let route = format!("{} {}", request.method, request.path);
+        self.provoked(agent_id, route, self.target.client.send(&request)).await
+    }
+
+    /// Sends a provocation and records it. `note` says which it was.
+    pub(super) async fn provoked(
+        &self,
+        agent_id: &str,
+        note: String,
+        sending: impl Future<Output = Result<WireAnswer, SendError>>,
+    ) -> WireAnswer {
         let s_us = self.recorder.clock.now_us();
-        let answer = self.target.client.send(&request).await;
+        let answer = sending.await;
         let record = CallRecord {
             agent: Some(agent_id.to_owned()),
             op: Operation::Provoke,
@@ -51,10 +62,15 @@ impl Stages {
             http: answer.as_ref().ok().map(|answer| answer.status),
             sent: None,
             seen: None,
-            note: Some(route),
+            note: Some(note),
         };
         self.recorder.write(&Line::Call(record));
         // A later request may look at this answer: one that never came is an error like any other.
-        answer.unwrap_or(WireAnswer { status: 599, etag: None, retry_after: None, body: Vec::new() })
+        answer.unwrap_or_else(|_| no_answer())
     }
+}
+
+/// What stands for an answer that never came.
+pub(super) fn no_answer() -> WireAnswer {
+    WireAnswer { status: 599, etag: None, retry_after: None, body: Vec::new() }
 }

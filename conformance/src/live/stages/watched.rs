@@ -12,9 +12,10 @@ use agent_sim::client::Wire;
 use agent_sim::dialect::{Call, WireAnswer, WireRequest};
 use agent_sim::process::{RegistryProcess, can_watch, read_log, watched};
 use baits::{Bait, Forms};
-use reports::history::{CallRecord, Line, Operation, Outcome, Watch};
+use reports::history::{Line, Watch};
 
 use super::Stages;
+use super::provoke::no_answer;
 
 mod baits;
 mod routes;
@@ -167,26 +168,11 @@ impl Stages {
     }
 
     async fn provoke_at(&self, field: &Field, agent_id: &str, request: WireRequest) -> WireAnswer {
-        let none = WireAnswer { status: 599, etag: None, retry_after: None, body: Vec::new() };
         if self.recorder.stopped() {
-            return none;
+            return no_answer();
         }
-        let s_us = self.recorder.clock.now_us();
-        let answer = field.wire.send(&request).await;
-        let record = CallRecord {
-            agent: Some(agent_id.to_owned()),
-            op: Operation::Provoke,
-            planned_us: None,
-            s_us,
-            e_us: self.recorder.clock.now_us(),
-            outcome: if answer.is_ok() { Outcome::Shown } else { Outcome::Failed },
-            http: answer.as_ref().ok().map(|answer| answer.status),
-            sent: None,
-            seen: None,
-            note: Some(format!("{} {}{}", request.method, field.url, request.path)),
-        };
-        self.recorder.write(&Line::Call(record));
-        answer.unwrap_or(none)
+        let note = format!("{} {}{}", request.method, field.url, request.path);
+        self.provoked(agent_id, note, field.wire.send(&request)).await
     }
 }
 
