@@ -56,6 +56,48 @@ pub struct RunReport {
     pub environment: Environment,
     /// The scenario as it was run, `--set` applied; empty for other kinds.
     pub scenario_text: String,
+    /// What went wrong on purpose, and how it was got over, in the order of time.
+    #[serde(default)]
+    pub faults: Vec<FaultReport>,
+    /// How late views showed what had changed.
+    #[serde(default)]
+    pub freshness: Vec<FreshnessReport>,
+}
+
+/// A fault and its aftermath.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FaultReport {
+    /// Its name in the scenario.
+    pub name: String,
+    /// `crash`, `kill`, `partition`, ...
+    pub kind: String,
+    /// The phase that it struck in.
+    pub phase: String,
+    /// When it began, milliseconds since the run began.
+    pub start_ms: u64,
+    /// When it was over, milliseconds since the run began.
+    pub end_ms: u64,
+    /// From its end to the first answer after it that renewed or registered, milliseconds; `None`: there was none.
+    pub first_success_ms: Option<u64>,
+    /// From its end until 99 % of the agents that should live were registered again, milliseconds; `None`: never.
+    pub live_ms: Option<u64>,
+    /// Most registrations in one second, from its beginning until the next fault.
+    pub peak_registrations_per_second: u64,
+    /// Agents that were shown as expired or gone from its beginning until the next fault, though their lease still ran.
+    pub wrong_expiries: u64,
+}
+
+/// How late views showed a kind of change.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FreshnessReport {
+    /// `registered_to_visible`, `crashed_to_expired`, ...
+    pub name: String,
+    /// From what to what, in words.
+    pub what: String,
+    /// How many changes were seen.
+    pub count: u64,
+    /// How late, microseconds.
+    pub lateness_us: Percentiles,
 }
 
 /// Which command made the report.
@@ -170,6 +212,13 @@ pub struct ThresholdReport {
     pub ok: bool,
     /// When it first broke, milliseconds since the run began.
     pub first_breach_ms: Option<u64>,
+    /// It was judged over every stretch of this length, milliseconds, the worst of which is the value; `None`: over the
+    /// phase as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ms: Option<u64>,
+    /// So much of the phase's start was not judged, milliseconds.
+    #[serde(default)]
+    pub grace_ms: u64,
 }
 
 /// A requirement and its verdict.
@@ -264,6 +313,15 @@ pub struct GeneratorReport {
     pub in_flight_limit: u64,
     /// History lines lost because the writer fell behind.
     pub lost_history_lines: u64,
+    /// Processes that the agents were spread over.
+    #[serde(default)]
+    pub workers: u64,
+    /// Connections that the scenario asks for at one time, 0 where all are shared.
+    #[serde(default)]
+    pub connections_wanted: u64,
+    /// Most connections that agents of their own held at one time.
+    #[serde(default)]
+    pub connections_held: u64,
 }
 
 /// One second of a run.
@@ -287,6 +345,9 @@ pub struct Interval {
     pub lag_p99_us: u64,
     /// Most calls in flight.
     pub in_flight: u64,
+    /// Most calls that became due in 100 ms of it.
+    #[serde(default)]
+    pub peak_100ms: u64,
     /// The registry's CPU, in cores.
     pub target_cores: f64,
     /// The registry's proportional set size, bytes.

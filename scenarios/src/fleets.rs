@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::{Fault, Faults};
-use crate::model::{Fleet, Policy};
+use crate::model::{Connections, Discovery, Fleet, Policy, Popularity, Protocol};
 use crate::section::{Section, Value};
 use crate::values;
 
@@ -125,6 +125,10 @@ fn read_fleet(section: &mut Section<'_>, policies: Policies<'_>, faults: &mut Fa
         capability_pool: pool?,
         capabilities_per_agent: capabilities_per_agent?,
         dependencies_per_agent: dependencies_per_agent?,
+        popularity: Popularity::default(),
+        connections: Connections::default(),
+        protocol: Protocol::default(),
+        discovery: Discovery::default(),
     })
 }
 

@@ -15,6 +15,7 @@ pub mod error;
 pub mod model;
 
 mod extend;
+mod faults;
 mod fleets;
 mod origin;
 mod phases;

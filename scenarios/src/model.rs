@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use crate::faults::{BadNetwork, FaultKind, InjectedFault};
+
 /// What to run against which registry, and what must hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
@@ -18,6 +20,8 @@ pub struct Scenario {
     pub fleets: Vec<Fleet>,
     /// What happens, one after the other.
     pub phases: Vec<Phase>,
+    /// What goes wrong on purpose, in the order of the file.
+    pub faults: Vec<InjectedFault>,
     /// What must hold.
     pub thresholds: Vec<Threshold>,
     /// Ids of requirements that this scenario claims to decide; one left undecided makes the run invalid.
@@ -26,6 +30,12 @@ pub struct Scenario {
     pub call_timeout: Duration,
     /// Most calls in flight at one time.
     pub max_in_flight: u32,
+    /// Over so many addresses of this machine (127.0.0.1, 127.0.0.2, ...) connections go out; 0: as many as they need.
+    pub source_addresses: u32,
+    /// Over so many processes the agents are spread; 0: as many as their connections need.
+    pub workers: u32,
+    /// The conformance profile whose requirements the answers are judged by; `None`: all of the catalogue.
+    pub profile: Option<String>,
     /// The text as read, `--set` applied.
     pub text: String,
 }
@@ -103,6 +113,64 @@ pub struct Fleet {
     pub capabilities_per_agent: u32,
     /// How many capabilities of the pool each agent depends on (and polls for, in turn).
     pub dependencies_per_agent: u32,
+    /// How capabilities of the pool are chosen, offered ones and wanted ones.
+    pub popularity: Popularity,
+    /// What its calls go over.
+    pub connections: Connections,
+    /// What its calls are.
+    pub protocol: Protocol,
+    /// How it polls.
+    pub discovery: Discovery,
+}
+
+/// How capabilities of a pool are chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Popularity {
+    /// Each as often as any other.
+    #[default]
+    Uniform,
+    /// The k-th with a weight of 1 / k^exponent (Zipf's law).
+    Zipf {
+        /// Above 0, at most 4.
+        exponent: f64,
+    },
+}
+
+/// What the calls of a fleet go over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Connections {
+    /// A pool that the whole fleet shares.
+    #[default]
+    Shared,
+    /// One of its own for each agent, held as long as the agent lives.
+    Own,
+}
+
+/// What the calls of a fleet are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Plain HTTP.
+    #[default]
+    Http,
+    /// The same as calls of MCP tools, over HTTP.
+    Mcp,
+}
+
+/// How a fleet polls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Discovery {
+    /// The whole answer each time.
+    List,
+    /// Conditional on the entity tag of the last answer.
+    #[default]
+    Conditional,
+    /// What changed since the revision of the last answer.
+    Delta,
+    /// As `Delta`, and the registry holds the answer back until something changes.
+    LongPoll {
+        /// For at most so long.
+        wait: Duration,
+    },
 }
 
 /// A stretch of the run.
@@ -158,6 +226,11 @@ pub struct Threshold {
     pub metric: Metric,
     /// The most that it may be.
     pub limit: Limit,
+    /// Judged over every stretch of this length in the phase, the worst of which must hold; `None`: over the phase as a
+    /// whole.
+    pub window: Option<Duration>,
+    /// So much of the phase's start is not judged.
+    pub grace: Duration,
 }
 
 /// What a threshold measures, written `renew.response.p99`, `list.errors`, `all.misses`.
@@ -183,6 +256,30 @@ pub enum Figure {
     Errors,
     /// Share of the due calls that found the last one unanswered.
     Misses,
+    /// How late views showed a change, over the whole run.
+    Freshness {
+        /// `registered_to_visible`, `crashed_to_degraded`, `crashed_to_expired`, `crashed_to_gone` or `change_to_seen`.
+        what: &'static str,
+        /// `p50`, `p90`, `p99`, `p999` or `max`.
+        percentile: Percentile,
+    },
+    /// How the worst of the phase's faults was got over.
+    Recovery(RecoveryFigure),
+    /// How fast the registry's memory grows over the phase.
+    MemorySlope,
+    /// Most calls that became due in 100 ms, over the phase's mean.
+    PeakOverMean,
+}
+
+/// What of a recovery a threshold measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecoveryFigure {
+    /// From the fault's end to the first answer after it that renewed or registered.
+    FirstSuccess,
+    /// From the fault's end until 99 % of the agents that should live are registered again.
+    Live,
+    /// Most registrations in one second.
+    PeakRegistrations,
 }
 
 /// One of the three durations of a call.
@@ -218,4 +315,8 @@ pub enum Limit {
     Duration(Duration),
     /// For errors and misses, 0 to 1; written as `"0.1%"`.
     Share(f64),
+    /// For ratios and counts; written as a number.
+    Number(f64),
+    /// For growth, bytes a minute; written as `"1MiB/min"`.
+    BytesPerMinute(f64),
 }

@@ -199,7 +199,7 @@ pub(crate) fn read_thresholds(root: &Section<'_>, faults: &mut Faults) -> Vec<Th
                 .help("keep the stricter one"),
             );
         }
-        thresholds.push(Threshold { phase, metric, limit });
+        thresholds.push(Threshold { phase, metric, limit, window: None, grace: Duration::ZERO });
     }
     thresholds
 }

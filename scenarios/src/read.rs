@@ -131,6 +131,10 @@ fn read_root(
         requirements,
         call_timeout: call_timeout?,
         max_in_flight: max_in_flight?,
+        source_addresses: 0,
+        workers: 0,
+        profile: None,
+        faults: Vec::new(),
         text: text.to_owned(),
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::error::Fault;
-use crate::model::{Figure, Limit, Metric, Percentile, Which};
+use crate::model::{Figure, Limit, Metric, Percentile, RecoveryFigure, Which};
 use crate::section::{Value, described};
 
 /// The units of a duration, as a hint.
@@ -255,6 +255,18 @@ impl std::fmt::Display for Metric {
                     named(PERCENTILES.iter().find(|known| known.1 == percentile).map(|known| known.0));
                 write!(formatter, "{}.{which}.{percentile}", self.operation)
             }
+            Figure::Freshness { what, percentile } => {
+                let percentile =
+                    named(PERCENTILES.iter().find(|known| known.1 == percentile).map(|known| known.0));
+                write!(formatter, "freshness.{what}.{percentile}")
+            }
+            Figure::Recovery(RecoveryFigure::FirstSuccess) => formatter.write_str("recovery.first_success"),
+            Figure::Recovery(RecoveryFigure::Live) => formatter.write_str("recovery.live"),
+            Figure::Recovery(RecoveryFigure::PeakRegistrations) => {
+                formatter.write_str("recovery.peak_registrations")
+            }
+            Figure::MemorySlope => formatter.write_str("registry.memory_slope"),
+            Figure::PeakOverMean => formatter.write_str("arrivals.peak_over_mean"),
         }
     }
 }
@@ -266,6 +278,10 @@ impl std::fmt::Display for Limit {
             Self::Duration(duration) => formatter.write_str(&short_duration(*duration)),
             // Rounded to what a reader can mean, since 0.001 * 100 is not quite 0.1.
             Self::Share(share) => write!(formatter, "{}%", (share * 1e8).round() / 1e6),
+            Self::Number(number) => write!(formatter, "{number}"),
+            Self::BytesPerMinute(bytes) => {
+                write!(formatter, "{}MiB/min", (bytes / 1_048_576.0 * 1e3).round() / 1e3)
+            }
         }
     }
 }
@@ -273,7 +289,11 @@ impl std::fmt::Display for Limit {
 /// Reads the limit of a metric: a duration, or a share such as `"0.1%"`.
 pub(crate) fn limit(key: &str, value: &Value<'_>, metric: Option<Metric>) -> Result<Limit, Fault> {
     match metric.map(|metric| metric.figure) {
-        Some(Figure::Duration { .. }) => {
+        Some(
+            Figure::Duration { .. }
+            | Figure::Freshness { .. }
+            | Figure::Recovery(RecoveryFigure::FirstSuccess | RecoveryFigure::Live),
+        ) => {
             // A per cent sign after a duration metric is a mix-up worth its own words.
             if let Some(text) = value.get_ref().as_str().filter(|text| text.ends_with('%')) {
                 return Err(Fault::at(
@@ -286,6 +306,10 @@ pub(crate) fn limit(key: &str, value: &Value<'_>, metric: Option<Metric>) -> Res
             positive_duration(key, value).map(Limit::Duration)
         }
         Some(Figure::Errors | Figure::Misses) => percentage(key, value).map(Limit::Share),
+        Some(Figure::Recovery(RecoveryFigure::PeakRegistrations) | Figure::PeakOverMean) => {
+            number(key, value).map(Limit::Number)
+        }
+        Some(Figure::MemorySlope) => growth(key, value).map(Limit::BytesPerMinute),
         // The metric is unknown, so the limit cannot be judged; the metric's fault is enough.
         None => Ok(Limit::Share(0.0)),
     }
@@ -301,6 +325,31 @@ fn percentage(key: &str, value: &Value<'_>) -> Result<f64, Fault> {
             "a share is expected here",
         )
         .help("write it in per cent, from \"0%\" to \"100%\", such as \"0.1%\"")),
+    }
+}
+
+fn number(key: &str, value: &Value<'_>) -> Result<f64, Fault> {
+    share(key, value, f64::MAX).map_err(|_| {
+        Fault::at(
+            value.span(),
+            format!("`{key}` is {}, not a number from 0 on", described(value.get_ref())),
+            "a number is expected here",
+        )
+        .help("write it as a number, such as 3 or 1.5")
+    })
+}
+
+/// Growth in MiB a minute.
+fn growth(key: &str, value: &Value<'_>) -> Result<f64, Fault> {
+    let number = value.get_ref().as_str().and_then(|text| text.strip_suffix("MiB/min")).map(str::trim);
+    match number.and_then(|number| number.parse::<f64>().ok()) {
+        Some(number) if number.is_finite() && number >= 0.0 => Ok(number * 1_048_576.0),
+        _ => Err(Fault::at(
+            value.span(),
+            format!("`{key}` is {}, not a growth of memory", described(value.get_ref())),
+            "a growth is expected here",
+        )
+        .help("write it in MiB a minute, such as \"1MiB/min\" or \"0.5MiB/min\"")),
     }
 }
 

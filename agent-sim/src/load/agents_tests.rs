@@ -20,6 +20,10 @@ fn agents(dialect: &str, dependencies_per_agent: u32) -> Agents {
         capability_pool: 4,
         capabilities_per_agent: 1,
         dependencies_per_agent,
+        popularity: scenarios::model::Popularity::default(),
+        connections: scenarios::model::Connections::default(),
+        protocol: scenarios::model::Protocol::default(),
+        discovery: scenarios::model::Discovery::default(),
     };
     let target = Target {
         kind: TargetKind::Reference,
@@ -39,6 +43,10 @@ fn agents(dialect: &str, dependencies_per_agent: u32) -> Agents {
         requirements: Vec::new(),
         call_timeout: Duration::from_secs(1),
         max_in_flight: 1,
+        source_addresses: 0,
+        workers: 0,
+        profile: None,
+        faults: Vec::new(),
         text: String::new(),
     };
     let endpoints = vec![SocketAddr::from(([127, 64, 0, 1], 1)); 20];

@@ -289,7 +289,13 @@ mod tests {
             })
             .collect();
         let metric = Metric { operation: "all", figure: Figure::Errors };
-        let threshold = Threshold { phase: "hold".to_owned(), metric, limit: Limit::Share(0.5) };
+        let threshold = Threshold {
+            phase: "hold".to_owned(),
+            metric,
+            limit: Limit::Share(0.5),
+            window: None,
+            grace: std::time::Duration::ZERO,
+        };
         Collector::new(&phases, &[threshold])
     }
 

@@ -157,6 +157,9 @@ impl Finished<'_> {
             peak_in_flight: count(self.trouble.peak_in_flight),
             in_flight_limit: u64::from(self.scenario.max_in_flight),
             lost_history_lines: self.written.lost_lines,
+            workers: 1,
+            connections_wanted: 0,
+            connections_held: 0,
         }
     }
 

@@ -73,7 +73,7 @@ impl Watch {
 
     /// The verdict over the whole phase, from the merged counts of all that it judges.
     pub(super) fn report(&self, whole: &Tally) -> ThresholdReport {
-        let Threshold { phase, metric, limit } = &self.threshold;
+        let Threshold { phase, metric, limit, grace, window } = &self.threshold;
         let measured = measure(&self.threshold, whole);
         let ok = measured.is_some_and(|value| !value.breaks(*limit));
         ThresholdReport {
@@ -84,6 +84,8 @@ impl Watch {
             ratio: measured.and_then(|value| value.ratio(*limit)),
             ok,
             first_breach_ms: if ok { None } else { self.first_breach_ms },
+            window_ms: window.map(|window| micros(window) / 1_000),
+            grace_ms: micros(*grace) / 1_000,
         }
     }
 }
@@ -136,6 +138,8 @@ fn measure(threshold: &Threshold, tally: &Tally) -> Option<Value> {
         }
         Figure::Errors => (tally.count > 0).then(|| Value::Share(share(tally.errors, tally.count))),
         Figure::Misses => (tally.planned > 0).then(|| Value::Share(share(tally.misses, tally.planned))),
+        // These are measured elsewhere than in a tally of calls.
+        Figure::Freshness { .. } | Figure::Recovery(_) | Figure::MemorySlope | Figure::PeakOverMean => None,
     }
 }
 
@@ -206,7 +210,13 @@ mod tests {
     }
 
     fn threshold(operation: &'static str, figure: Figure, limit: Limit) -> Threshold {
-        Threshold { phase: "hold".to_owned(), metric: Metric { operation, figure }, limit }
+        Threshold {
+            phase: "hold".to_owned(),
+            metric: Metric { operation, figure },
+            limit,
+            window: None,
+            grace: Duration::ZERO,
+        }
     }
 
     const P99: Figure = Figure::Duration { which: Which::Service, percentile: Percentile::P99 };

@@ -137,6 +137,10 @@ async fn run_against(server: &Server, mut scenario: Scenario) -> Run {
     run(&scenario).await
 }
 
+fn threshold(metric: Metric, limit: Limit) -> Threshold {
+    Threshold { phase: "hold".to_owned(), metric, limit, window: None, grace: Duration::ZERO }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_through_all_phases_and_everything_adds_up() {
     let server = Server::start(Trouble::default()).await;
@@ -255,8 +259,7 @@ async fn a_registry_that_is_gone_is_errors_that_were_never_sent_and_breaks_the_t
     let server = Server::start(Trouble { dies_after: Some(60), ..Trouble::default() }).await;
     let mut scenario = hold(Fleet { heartbeat: ms(100), ..fleet("web", 10) }, ms(2_500));
     let errors = Metric { operation: "heartbeat", figure: Figure::Errors };
-    scenario.thresholds =
-        vec![Threshold { phase: "hold".to_owned(), metric: errors, limit: Limit::Share(0.01) }];
+    scenario.thresholds = vec![threshold(errors, Limit::Share(0.01))];
     let run = run_against(&server, scenario).await;
     run.adds_up();
     let refused = run.calls().into_iter().filter(|call| call.outcome == Outcome::NotSent).count();
@@ -330,7 +333,7 @@ async fn a_threshold_without_anything_to_measure_has_no_value_and_does_not_hold(
     let server = Server::start(Trouble::default()).await;
     let mut scenario = hold(fleet("web", 2), ms(300));
     let metric = Metric { operation: "list", figure: Figure::Errors };
-    scenario.thresholds = vec![Threshold { phase: "hold".to_owned(), metric, limit: Limit::Share(0.5) }];
+    scenario.thresholds = vec![threshold(metric, Limit::Share(0.5))];
     let run = run_against(&server, scenario).await;
     let [threshold] = &run.outcome.thresholds[..] else { panic!("{:?}", run.outcome.thresholds) };
     assert!(!threshold.ok && threshold.value.is_empty(), "{threshold:?}");

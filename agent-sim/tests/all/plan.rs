@@ -7,7 +7,9 @@ use std::time::Duration;
 use agent_sim::plan::schedule::{Action, Planned, Schedule};
 use agent_sim::plan::{Plan, plan_hash};
 use proptest::prelude::*;
-use scenarios::model::{Fleet, Phase, PhaseKind, Scenario, Target, TargetKind};
+use scenarios::model::{
+    Connections, Discovery, Fleet, Phase, PhaseKind, Popularity, Protocol, Scenario, Target, TargetKind,
+};
 
 const SECOND_US: u64 = 1_000_000;
 
@@ -22,6 +24,10 @@ pub(crate) fn fleet(name: &str, agents: u32) -> Fleet {
         capability_pool: 4,
         capabilities_per_agent: 2,
         dependencies_per_agent: 0,
+        popularity: Popularity::default(),
+        connections: Connections::default(),
+        protocol: Protocol::default(),
+        discovery: Discovery::default(),
     }
 }
 
@@ -46,6 +52,10 @@ pub(crate) fn scenario(fleets: Vec<Fleet>, phases: Vec<Phase>) -> Scenario {
         requirements: Vec::new(),
         call_timeout: Duration::from_secs(5),
         max_in_flight: 256,
+        source_addresses: 0,
+        workers: 0,
+        profile: None,
+        faults: Vec::new(),
         text: String::new(),
     }
 }

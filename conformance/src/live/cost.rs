@@ -33,6 +33,8 @@ impl Meter {
             peak_in_flight: recorder.peak_in_flight(),
             in_flight_limit: IN_FLIGHT as u64,
             lost_history_lines: recorder.lost_lines(),
+            workers: 1,
+            ..GeneratorReport::default()
         }
     }
 }

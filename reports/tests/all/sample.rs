@@ -71,6 +71,9 @@ pub(crate) fn passed() -> RunReport {
             peak_in_flight: 212,
             in_flight_limit: 512,
             lost_history_lines: 0,
+            workers: 1,
+            connections_wanted: 0,
+            connections_held: 0,
         },
         intervals: (0..40).map(interval).collect(),
         environment: Environment {
@@ -81,6 +84,8 @@ pub(crate) fn passed() -> RunReport {
             fd_limit: 1_048_576,
         },
         scenario_text: "name = \"quickstart\"\nseed = 1\n\n[target]\nkind = \"reference\"\n".into(),
+        faults: Vec::new(),
+        freshness: Vec::new(),
         calls,
     }
 }
@@ -218,6 +223,8 @@ fn threshold(phase: &str, metric: &str, limit: &str, value: &str, ratio: f64) ->
         ratio: Some(ratio),
         ok: true,
         first_breach_ms: None,
+        window_ms: None,
+        grace_ms: 0,
     }
 }
 
@@ -260,6 +267,7 @@ fn interval(second: u64) -> Interval {
         },
         lag_p99_us: 300,
         in_flight: 12,
+        peak_100ms: 0,
         target_cores: 0.4,
         target_pss_bytes: 41_000_000,
         generator_cores: 0.5,
