@@ -102,8 +102,13 @@ fn make(
     let set = scale.set(step.level);
     let scenario = loadtest::scenario(arguments, &set)?;
     let name = format!("step-{number:02}-{}", scale.named(step.level));
-    let folder = run::output_folder(Some(&folder.join(&name)), &scenario.name)?;
-    let (mut report, _) = loadtest::run_once(&scenario, &folder, arguments.quiet, None)?;
+    let all = folder;
+    let folder = run::output_folder(Some(&all.join(&name)), &scenario.name)?;
+    let (mut report, _) =
+        loadtest::run_once(&scenario, &folder, arguments.quiet, None).inspect_err(|_| {
+            run::discard_empty(&folder);
+            run::discard_empty(all);
+        })?;
     report.command = loadtest::command(arguments, &set);
     reports::write_all(&report, &folder).map_err(|error| Failure::new(TROUBLE, error))?;
     let outcome = match report.verdict {

@@ -127,12 +127,9 @@ pub(crate) fn refuse_seed(side: &Side, seed: u64) -> Result<(), Failure> {
 }
 
 fn refused(why: &str) -> Failure {
-    Failure::new(
-        USAGE,
-        format!(
-            "these runs cannot be compared: {why}\n  compare valid, whole load tests of one scenario, with the same seeds, on one kind of machine; only the name and the target may differ"
-        ),
-    )
+    let remedy = "compare valid, whole load tests of one scenario, with the same seeds, on one kind of machine; \
+                  only the name and the target may differ";
+    Failure::new(USAGE, format!("these runs cannot be compared: {why}\n  {remedy}"))
 }
 
 fn run_folders(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

@@ -34,10 +34,11 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     if arguments.series.repeat == 1 {
         return made(&folder);
     }
-    let mut worst = 0;
+    let all = folder;
+    let mut worst = EXIT_PASS;
     for number in 1..=arguments.series.repeat {
-        let folder = run::output_folder(Some(&folder.join(format!("run-{number}"))), &scenario.name)?;
-        let code = made(&folder)?;
+        let folder = run::output_folder(Some(&all.join(format!("run-{number}"))), &scenario.name)?;
+        let code = made(&folder).inspect_err(|_| run::discard_empty(&all))?;
         worst = worse(worst, code);
         if code == EXIT_INTERRUPTED {
             break;
