@@ -1,9 +1,9 @@
 //! A run held against a baseline.
 
 use crate::result::{RunReport, ThresholdReport};
-use crate::words::percent;
+use crate::words::{one_line, percent};
 
-use super::{Row, Runs, rows, table};
+use super::{Row, Runs, figures, rows, table};
 
 /// The metrics that a baseline judges.
 const JUDGED: [&str; 6] = [
@@ -32,12 +32,37 @@ pub struct Gate {
 /// whole interval lies on the worse side. Pure.
 pub fn hold_against(baseline: Runs<'_>, run: &RunReport, most: f64) -> Gate {
     let mut gate = Gate::default();
-    let is_judged = |row: &&Row| {
-        let warms_up = run.phases.iter().any(|phase| phase.name == row.phase && phase.kind == WARM_UP);
-        !warms_up && JUDGED.contains(&row.metric.as_str())
+    let is_judged = |phase: &str, metric: &str| {
+        let warms_up = run.phases.iter().any(|entry| entry.name == phase && entry.kind == WARM_UP);
+        !warms_up && JUDGED.contains(&metric)
     };
-    for row in rows(baseline.reports, std::slice::from_ref(run)).iter().filter(is_judged) {
+    let rows = rows(baseline.reports, std::slice::from_ref(run));
+    for row in rows.iter().filter(|row| is_judged(&row.phase, &row.metric)) {
         judge(row, most, &mut gate);
+    }
+    // What the baseline measured and the run did not is no pass. A registry that only is reached shows no cost.
+    let shows_cost = run.target.cpu_seconds > 0.0;
+    for figure in baseline.reports.first().map(figures::of).unwrap_or_default() {
+        let is_measured = figures::value(run, &figure.phase, &figure.metric).is_some();
+        let is_visible = shows_cost || !figure.metric.starts_with("registry.");
+        if is_judged(&figure.phase, &figure.metric) && !is_measured && is_visible {
+            gate.thresholds.push(ThresholdReport {
+                metric: format!("baseline:{}", figure.metric),
+                limit: format!("the baseline's {}", table::figure(figure.unit, figure.value)),
+                phase: figure.phase,
+                value: String::new(),
+                ratio: None,
+                ok: false,
+                first_breach_ms: None,
+            });
+        }
+    }
+    if gate == Gate::default() {
+        gate.undecided.push(format!(
+            "the baseline {} has nothing to hold this run against: no phase but ramps in which an operation was called \
+             100 times",
+            one_line(baseline.name)
+        ));
     }
     gate
 }

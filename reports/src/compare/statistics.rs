@@ -66,13 +66,16 @@ pub(super) struct Second {
 
 /// The middle value, or the mean of the two middle ones; `None` of nothing.
 pub(super) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let upper = sorted.get(sorted.len() / 2)?;
-    if sorted.len() % 2 == 1 {
+    median_of(&mut values.to_vec())
+}
+
+fn median_of(values: &mut [f64]) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let upper = values.get(values.len() / 2)?;
+    if values.len() % 2 == 1 {
         return Some(*upper);
     }
-    sorted.get(sorted.len() / 2 - 1).map(|lower| f64::midpoint(*lower, *upper))
+    values.get(values.len() / 2 - 1).map(|lower| f64::midpoint(*lower, *upper))
 }
 
 /// From the median of `a` to that of `b`.
@@ -97,9 +100,11 @@ pub(super) fn range_of_runs(scale: Scale, a: &[f64], b: &[f64], stream: u64) -> 
     };
     let widened = widening_of_runs(a.len(), b.len());
     let mut generator = generator(stream);
+    let mut drawn = Vec::new();
     let mut draw = |pool: &[f64], count: usize| {
-        let drawn: Vec<f64> = (0..count).filter_map(|_| pick(&mut generator, pool).copied()).collect();
-        median(&drawn)
+        drawn.clear();
+        drawn.extend((0..count).filter_map(|_| pick(&mut generator, pool).copied()));
+        median_of(&mut drawn)
     };
     let centre = scale.apart(middle_a, middle_b);
     let apart =
@@ -113,9 +118,11 @@ pub(super) fn noise_of_runs(scale: Scale, a: &[f64], others: usize, stream: u64)
         return None;
     }
     let mut generator = generator(stream);
+    let mut drawn = Vec::new();
     let mut draw = |count: usize| {
-        let drawn: Vec<f64> = (0..count).filter_map(|_| pick(&mut generator, a).copied()).collect();
-        median(&drawn)
+        drawn.clear();
+        drawn.extend((0..count).filter_map(|_| pick(&mut generator, a).copied()));
+        median_of(&mut drawn)
     };
     let apart = (0..DRAWS).filter_map(|_| Some(scale.apart(draw(a.len())?, draw(others)?))).collect();
     around(scale, 0.0, widening_of_runs(a.len(), a.len()), apart)

@@ -177,6 +177,34 @@ fn fewer_calls_per_cpu_second_are_worse() {
 }
 
 #[test]
+fn what_the_baseline_measured_and_the_run_did_not_is_no_pass() {
+    let steady: Vec<_> = (0..5).map(|_| run(10_000, 10, "1")).collect();
+    let mut silent = run(10_000, 10, "2");
+    silent.target.cpu_seconds = 1.0;
+    silent.phases[1].calls.get_mut("renew").unwrap().count = 99;
+    silent.phases[1].target = ProcessCost::default();
+    let without_value = |run: &RunReport| -> Vec<String> {
+        let rows = hold_against(side("baseline", &steady), run, 0.1).thresholds;
+        rows.into_iter().filter(|row| row.value.is_empty() && !row.ok).map(|row| row.metric).collect()
+    };
+    let [renew, calls, memory] = ["renew.response.p99", "registry.calls_per_cpu_second", "registry.memory"]
+        .map(|metric| format!("baseline:{metric}"));
+    assert_eq!(without_value(&silent), [renew.clone(), calls, memory]);
+    silent.target.cpu_seconds = 0.0;
+    assert_eq!(without_value(&silent), [renew], "a registry that only is reached shows no cost");
+    let ramp_only: Vec<_> = steady
+        .iter()
+        .cloned()
+        .map(|mut run| {
+            run.phases.truncate(1);
+            run
+        })
+        .collect();
+    let gate = hold_against(side("baseline", &ramp_only), &ramp_only[0], 0.1);
+    assert!(gate.undecided[0].contains("nothing to hold this run against"), "{gate:?}");
+}
+
+#[test]
 fn each_reason_to_refuse_is_named() {
     let fit = run(10_000, 5, "1");
     assert_eq!(unfit(&fit), None);
