@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod series;
+
+pub(crate) use series::{Compare, Quantity, Series};
+
 /// The registry that never makes the first call, and the harness that proves it.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
@@ -24,6 +28,9 @@ pub(crate) enum Command {
     /// Run a scenario against a registry and report what it bears.
     #[command(after_help = EXIT_CODES)]
     Loadtest(Loadtest),
+    /// Say what differs between load tests, and whether chance explains it.
+    #[command(after_help = series::COMPARE_HELP)]
+    Compare(Compare),
     /// Look at scenario files before anything runs.
     #[command(subcommand)]
     Scenario(Scenario),
@@ -122,6 +129,8 @@ pub(crate) struct Loadtest {
     /// Print the closing lines only.
     #[arg(long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) series: Series,
 }
 
 /// `wallflower scenario`.

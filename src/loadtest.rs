@@ -4,34 +4,92 @@ use std::path::Path;
 
 use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
 use conformance::judge::{Ask, judge_file};
+use reports::compare::{Terms, hold_against};
 use reports::result::{Kind, RequirementReport, RequirementVerdict, RunReport};
-use reports::verdict::{Findings, decide};
+use reports::verdict::{
+    EXIT_INTERRUPTED, EXIT_INVALID, EXIT_PASS, EXIT_REQUIREMENT, EXIT_THRESHOLD, Findings, decide,
+};
 use scenarios::model::{Scenario, TargetKind};
 use tokio::sync::watch;
 
 use crate::cli::Loadtest;
+use crate::compare::{self, Side};
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 
 pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
-    let scenario = scenario(arguments)?;
+    if let Some(quantity) = arguments.series.find_capacity {
+        return crate::capacity::find(arguments, quantity);
+    }
+    let scenario = scenario(arguments, &[])?;
+    let baseline =
+        arguments.series.baseline.as_deref().map(|folder| Baseline::load(folder, arguments, &scenario));
+    let baseline = baseline.transpose()?;
     let folder = run::output_folder(arguments.out.as_deref(), &scenario.name)?;
+    let made = |folder: &Path| {
+        let (report, code) = run_once(&scenario, folder, arguments.quiet, baseline.as_ref())
+            .inspect_err(|_| run::discard_empty(folder))?;
+        run::close(&report, folder)?;
+        Ok(code)
+    };
+    if arguments.series.repeat == 1 {
+        return made(&folder);
+    }
+    let all = folder;
+    let mut worst = EXIT_PASS;
+    for number in 1..=arguments.series.repeat {
+        let folder = run::output_folder(Some(&all.join(format!("run-{number}"))), &scenario.name)?;
+        let code = made(&folder).inspect_err(|_| run::discard_empty(&all))?;
+        worst = worse(worst, code);
+        if code == EXIT_INTERRUPTED {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+/// Of two exit codes the one that says more: ended by the user, broken, invalid, passed.
+fn worse(a: u8, b: u8) -> u8 {
+    const BY_WEIGHT: [u8; 5] = [EXIT_PASS, EXIT_INVALID, EXIT_THRESHOLD, EXIT_REQUIREMENT, EXIT_INTERRUPTED];
+    let weight = |code: u8| BY_WEIGHT.iter().position(|known| *known == code);
+    if weight(b) > weight(a) { b } else { a }
+}
+
+/// What a run is held against.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    side: Side,
+    max_regression: f64,
+}
+
+impl Baseline {
+    /// Refuses, before anything runs, what could not be compared afterwards.
+    fn load(folder: &Path, arguments: &Loadtest, scenario: &Scenario) -> Result<Self, Failure> {
+        let side = compare::load(folder)?;
+        let environment = agent_sim::process::environment();
+        let terms = Terms { scenario_text: &scenario.text, environment: &environment };
+        compare::refuse_terms(&side, terms, "this run")?;
+        compare::refuse_seed(&side, scenario.seed)?;
+        Ok(Self { side, max_regression: arguments.series.max_regression })
+    }
+}
+
+/// One run and its judgement; what it writes but the history is left to the caller. Answers the exit code, too.
+///
+/// # Errors
+/// When the registry cannot be had or the history cannot be judged.
+pub(crate) fn run_once(
+    scenario: &Scenario,
+    folder: &Path,
+    quiet: bool,
+    baseline: Option<&Baseline>,
+) -> Result<(RunReport, u8), Failure> {
     let history = folder.join(HISTORY);
-    let outcome = drive(&scenario, &history, arguments.quiet).inspect_err(|_| run::discard_empty(&folder))?;
-    let requirements = judged(&scenario, &history)?;
-    let decision = decide(&Findings {
+    let outcome = drive(scenario, &history, quiet)?;
+    let requirements = judged(scenario, &history)?;
+    let mut report = RunReport {
         interrupted: outcome.interrupted,
-        failed: &outcome.failed,
-        invalid: &outcome.invalid,
-        thresholds: &outcome.thresholds,
-        requirements: &requirements,
-        claimed: &scenario.requirements,
-    });
-    let report = RunReport {
-        verdict: decision.verdict,
-        reasons: decision.reasons,
-        interrupted: outcome.interrupted,
-        scenario: scenario.name,
-        description: scenario.description,
+        scenario: scenario.name.clone(),
+        description: scenario.description.clone(),
         seed: scenario.seed,
         plan_hash: outcome.plan_hash,
         started_at: outcome.started_at,
@@ -44,25 +102,56 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
         target: outcome.target,
         generator: outcome.generator,
         intervals: outcome.intervals,
-        scenario_text: scenario.text,
+        scenario_text: scenario.text.clone(),
         ..run::blank_report(Kind::Loadtest)
     };
-    run::close(&report, &folder)?;
-    Ok(decision.exit_code)
+    let mut invalid = outcome.invalid;
+    // Half a run is no match for a whole one.
+    if let Some(baseline) = baseline.filter(|_| !report.interrupted && outcome.failed.is_empty()) {
+        let gate = hold_against(baseline.side.runs(), &report, baseline.max_regression);
+        report.thresholds.extend(gate.thresholds);
+        invalid.extend(gate.undecided);
+    }
+    let decision = decide(&Findings {
+        interrupted: report.interrupted,
+        failed: &outcome.failed,
+        invalid: &invalid,
+        thresholds: &report.thresholds,
+        requirements: &report.requirements,
+        claimed: &scenario.requirements,
+    });
+    (report.verdict, report.reasons) = (decision.verdict, decision.reasons);
+    Ok((report, decision.exit_code))
 }
 
-fn scenario(arguments: &Loadtest) -> Result<Scenario, Failure> {
+/// The scenario of the command line; `more` is set beside what the user sets.
+///
+/// # Errors
+/// Every fault of the file.
+pub(crate) fn scenario(arguments: &Loadtest, more: &[String]) -> Result<Scenario, Failure> {
     let mut set = arguments.set.clone();
     set.extend(arguments.seed.map(|seed| format!("seed={seed}")));
     if arguments.target.is_none() {
         set.extend(arguments.dialect.as_ref().map(|dialect| format!("target.dialect={dialect}")));
     }
+    set.extend_from_slice(more);
     let mut scenario = crate::scenario::load(&arguments.scenario, &set)
         .map_err(|error| Failure::diagnostic(USAGE, error))?;
     if let Some(url) = &arguments.target {
         aim(&mut scenario, url, arguments.dialect.as_deref())?;
     }
     Ok(scenario)
+}
+
+/// The command that makes one run with `more` set.
+pub(crate) fn command(arguments: &Loadtest, more: &[String]) -> String {
+    let mut words = vec!["loadtest".to_owned(), arguments.scenario.display().to_string()];
+    let mut add = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
+    arguments.target.iter().for_each(|url| add("--target", url.clone()));
+    arguments.dialect.iter().for_each(|dialect| add("--dialect", dialect.clone()));
+    arguments.seed.iter().for_each(|seed| add("--seed", seed.to_string()));
+    arguments.set.iter().chain(more).for_each(|assignment| add("--set", assignment.clone()));
+    run::command_line(words.into_iter())
 }
 
 /// Points a scenario at a registry that runs already.

@@ -9,6 +9,8 @@
 //! - [`agents`]: lists the agents of a running registry, for people.
 //! - [`events`]: tells what happens in a running registry, for people.
 //! - [`loadtest`]: a scenario against a registry.
+//! - [`compare`]: load tests beside one another.
+//! - [`capacity`]: how much of a scenario a registry bears.
 //! - [`scenario`]: looks at scenario files: what is wrong with them, and what they would ask for.
 //! - [`doctor`]: whether this machine is fit for load tests.
 //! - [`conformance`]: the requirements against a registry.
@@ -18,7 +20,9 @@
 
 mod agents;
 mod backup;
+mod capacity;
 mod cli;
+mod compare;
 mod config;
 mod conformance;
 mod doctor;
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
+        Command::Compare(arguments) => compare::compare_runs(&arguments),
         Command::Scenario(command) => scenario::scenario(&command),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),

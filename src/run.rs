@@ -84,14 +84,17 @@ pub(crate) fn own_program() -> Result<PathBuf, Failure> {
 
 /// The command line as it was typed, to be printed as the command that repeats the run.
 pub(crate) fn own_command() -> String {
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
-    words.insert(0, "wallflower".into());
-    words
-        .iter()
+    command_line(std::env::args().skip(1))
+}
+
+/// A command line of this program as a shell reads it.
+pub(crate) fn command_line(arguments: impl Iterator<Item = String>) -> String {
+    std::iter::once("wallflower".to_owned())
+        .chain(arguments)
         .map(|word| {
             let plain = !word.is_empty()
                 && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,%@+".contains(c));
-            if plain { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+            if plain { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
         })
         .collect::<Vec<_>>()
         .join(" ")

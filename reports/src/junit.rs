@@ -60,7 +60,9 @@ fn validity(report: &RunReport) -> TestCase {
 }
 
 fn threshold(threshold: &ThresholdReport) -> TestCase {
-    let name = format!("{} {} <= {}", threshold.phase, threshold.metric, threshold.limit);
+    // A limit from below says so itself.
+    let below = if threshold.limit.starts_with("at least ") { "" } else { "<= " };
+    let name = format!("{} {} {below}{}", threshold.phase, threshold.metric, threshold.limit);
     let status = if threshold.value.is_empty() {
         not_ok(NonSuccessKind::Error, "no-data", "there was nothing to measure", "")
     } else if threshold.ok {

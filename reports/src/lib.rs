@@ -2,11 +2,13 @@
 //!
 //! - [`history`]: one JSON line per call, written while a run goes on, read by the judge.
 //! - [`result`]: the whole of a run's outcome, the shape of `report.json`.
+//! - [`compare`]: runs beside one another, and against a baseline.
 //! - [`verdict`]: what findings come to: one word, its reasons, the exit code.
 //! - [`terminal`], [`markdown`], [`junit`], [`html`]: renderers of a [`RunReport`].
 //! - `chart`: the numbers that the page's charts draw, bounded.
 //! - `words`: figures and foreign text as people read them.
 
+pub mod compare;
 pub mod history;
 pub mod html;
 pub mod junit;

@@ -10,6 +10,7 @@
 
 mod backup;
 mod client;
+mod compare;
 mod conformance;
 mod doctor;
 mod errors;
