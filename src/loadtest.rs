@@ -4,7 +4,7 @@ use std::path::Path;
 
 use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
 use conformance::judge::{Ask, judge_file};
-use reports::result::{Kind, RequirementReport, RequirementVerdict, RunReport};
+use reports::result::{FreshnessReport, Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{Findings, decide};
 use scenarios::model::{Scenario, TargetKind};
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     let folder = run::output_folder(arguments.out.as_deref(), &scenario.name)?;
     let history = folder.join(HISTORY);
     let outcome = drive(&scenario, &history, arguments.quiet).inspect_err(|_| run::discard_empty(&folder))?;
-    let requirements = judged(&scenario, &history)?;
+    let (requirements, freshness) = judged(&scenario, &history)?;
     let decision = decide(&Findings {
         interrupted: outcome.interrupted,
         failed: &outcome.failed,
@@ -45,6 +45,7 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
         generator: outcome.generator,
         intervals: outcome.intervals,
         scenario_text: scenario.text,
+        freshness,
         ..run::blank_report(Kind::Loadtest)
     };
     run::close(&report, &folder)?;
@@ -95,13 +96,18 @@ fn drive(scenario: &Scenario, history: &Path, quiet: bool) -> Result<LoadOutcome
     outcome.map_err(|error| Failure::new(USAGE, error))
 }
 
-/// What the scenario claims to decide, and whatever else the history proves.
-fn judged(scenario: &Scenario, history: &Path) -> Result<Vec<RequirementReport>, Failure> {
+/// What the scenario claims to decide, and whatever else the history proves: a requirement that is broken is never left
+/// out, so that a wrong expiry fails any run. With it, how fresh the views were.
+fn judged(
+    scenario: &Scenario,
+    history: &Path,
+) -> Result<(Vec<RequirementReport>, Vec<FreshnessReport>), Failure> {
     let ask = Ask { rerun: run::own_command(), ..Ask::default() };
     let judgement = judge_file(history, &ask).map_err(|error| Failure::new(TROUBLE, error))?;
     let says_something = |row: &RequirementReport| {
         matches!(row.verdict, RequirementVerdict::Pass | RequirementVerdict::Fail)
             || scenario.requirements.contains(&row.id)
     };
-    Ok(judgement.requirements.into_iter().filter(says_something).collect())
+    let requirements = judgement.requirements.into_iter().filter(says_something).collect();
+    Ok((requirements, judgement.freshness))
 }

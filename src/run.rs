@@ -175,6 +175,7 @@ pub(crate) fn blank_report(kind: Kind) -> RunReport {
         intervals: Vec::new(),
         environment: agent_sim::process::environment(),
         scenario_text: String::new(),
+        freshness: Vec::new(),
     }
 }
 

@@ -56,6 +56,22 @@ pub struct RunReport {
     pub environment: Environment,
     /// The scenario as it was run, `--set` applied; empty for other kinds.
     pub scenario_text: String,
+    /// How late views showed what had changed; empty where no history was judged.
+    #[serde(default)]
+    pub freshness: Vec<FreshnessReport>,
+}
+
+/// How late views showed one kind of change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreshnessReport {
+    /// `registered_to_visible`.
+    pub name: String,
+    /// What it measures, from which instant to which.
+    pub what: String,
+    /// How many changes were measured.
+    pub count: u64,
+    /// How late, in microseconds; not finer than the views came.
+    pub lateness_us: Percentiles,
 }
 
 /// Which command made the report.

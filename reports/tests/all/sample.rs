@@ -81,6 +81,7 @@ pub(crate) fn passed() -> RunReport {
             fd_limit: 1_048_576,
         },
         scenario_text: "name = \"quickstart\"\nseed = 1\n\n[target]\nkind = \"reference\"\n".into(),
+        freshness: Vec::new(),
         calls,
     }
 }
