@@ -11,10 +11,6 @@ const CALL: &[u8] = b"{\"line\":\"call\",";
 
 /// A line whose texts still stand in the buffer that it was read from.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every line is a call; a box would cost each an allocation"
-)]
 pub enum LineRef<'a> {
     /// One call of an agent or of the harness.
     Call(CallRef<'a>),
