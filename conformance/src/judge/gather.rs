@@ -153,7 +153,7 @@ impl Gathering {
             return;
         }
         let declared = full
-            .then(|| Declared { capabilities: sent.capabilities, agent_type: sent.agent_type })
+            .then_some(Declared { capabilities: sent.capabilities, agent_type: sent.agent_type })
             .map(|declared| record.interned(declared));
         record.born = Some(record.born.map_or(span.s, |born| born.min(span.s)));
         if let Some(declared) = &declared {
