@@ -31,6 +31,7 @@ pub(crate) fn judge(arguments: &Judge) -> Result<u8, Failure> {
         seed: judgement.seed,
         agents: AgentCounts { planned: judgement.agents, peak: judgement.agents },
         requirements: judgement.requirements,
+        freshness: judgement.freshness,
         ..run::blank_report(Kind::Judge)
     };
     let mut out = std::io::stdout().lock();

@@ -5,7 +5,7 @@ use std::path::Path;
 use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
 use conformance::judge::{Ask, judge_file};
 use reports::compare::{Terms, hold_against};
-use reports::result::{Kind, RequirementReport, RequirementVerdict, RunReport};
+use reports::result::{FreshnessReport, Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{
     EXIT_INTERRUPTED, EXIT_INVALID, EXIT_PASS, EXIT_REQUIREMENT, EXIT_THRESHOLD, Findings, decide,
 };
@@ -85,7 +85,7 @@ pub(crate) fn run_once(
 ) -> Result<(RunReport, u8), Failure> {
     let history = folder.join(HISTORY);
     let outcome = drive(scenario, &history, quiet)?;
-    let requirements = judged(scenario, &history)?;
+    let (requirements, freshness) = judged(scenario, &history)?;
     let mut report = RunReport {
         interrupted: outcome.interrupted,
         scenario: scenario.name.clone(),
@@ -103,6 +103,7 @@ pub(crate) fn run_once(
         generator: outcome.generator,
         intervals: outcome.intervals,
         scenario_text: scenario.text.clone(),
+        freshness,
         ..run::blank_report(Kind::Loadtest)
     };
     let mut invalid = outcome.invalid;
@@ -184,13 +185,18 @@ fn drive(scenario: &Scenario, history: &Path, quiet: bool) -> Result<LoadOutcome
     outcome.map_err(|error| Failure::new(USAGE, error))
 }
 
-/// What the scenario claims to decide, and whatever else the history proves.
-fn judged(scenario: &Scenario, history: &Path) -> Result<Vec<RequirementReport>, Failure> {
+/// What the scenario claims to decide, and whatever else the history proves: a requirement that is broken is never left
+/// out, so that a wrong expiry fails any run. With it, how fresh the views were.
+fn judged(
+    scenario: &Scenario,
+    history: &Path,
+) -> Result<(Vec<RequirementReport>, Vec<FreshnessReport>), Failure> {
     let ask = Ask { rerun: run::own_command(), ..Ask::default() };
     let judgement = judge_file(history, &ask).map_err(|error| Failure::new(TROUBLE, error))?;
     let says_something = |row: &RequirementReport| {
         matches!(row.verdict, RequirementVerdict::Pass | RequirementVerdict::Fail)
             || scenario.requirements.contains(&row.id)
     };
-    Ok(judgement.requirements.into_iter().filter(says_something).collect())
+    let requirements = judgement.requirements.into_iter().filter(says_something).collect();
+    Ok((requirements, judgement.freshness))
 }

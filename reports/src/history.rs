@@ -4,6 +4,7 @@
 //! clock since the run began. A judge needs nothing but this file.
 
 mod abilities;
+mod borrowed;
 mod exchange;
 mod guard;
 mod hardship;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use abilities::Abilities;
+pub use borrowed::{AgentRef, CallRef, LineRef, SeenRef, Text};
 pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
 pub use guard::{Flood, Turnover};
 pub use hardship::{Hardship, LeftOut, SpoiltStore};

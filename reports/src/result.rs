@@ -59,7 +59,7 @@ pub struct RunReport {
     /// What went wrong on purpose, and how it was got over, in the order of time.
     #[serde(default)]
     pub faults: Vec<FaultReport>,
-    /// How late views showed what had changed.
+    /// How late views showed what had changed; empty where no history was judged.
     #[serde(default)]
     pub freshness: Vec<FreshnessReport>,
 }
@@ -96,7 +96,7 @@ pub struct FreshnessReport {
     pub what: String,
     /// How many changes were seen.
     pub count: u64,
-    /// How late, microseconds.
+    /// How late, microseconds; not finer than the views came.
     pub lateness_us: Percentiles,
 }
 

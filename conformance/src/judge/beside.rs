@@ -1,8 +1,9 @@
 //! What a history tells beside heartbeats and views: hardships, numbers, what calls got while the store was locked.
 
-use reports::history::{CallRecord, Flood, Hardship, LeftOut, Operation, Outcome, SpoiltStore, Turnover};
+use reports::history::{CallRef, Flood, Hardship, LeftOut, Operation, Outcome, SpoiltStore, Turnover};
 
-use super::evidence::Span;
+use super::evidence::{Restart, Span};
+use super::source::Survey;
 
 /// The process stood still.
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +49,23 @@ pub(crate) struct Beside {
     pub(crate) floods: Vec<Flood>,
     pub(crate) turnovers: Vec<Turnover>,
     pub(crate) left_out: Vec<LeftOut>,
-    /// Revisions that answers named.
-    pub(crate) revisions: Vec<(Span, u64)>,
+    /// For each restart the highest revision that an answer before it named, and the lowest behind it.
+    pub(crate) revisions: Vec<[Option<(Span, u64)>; 2]>,
+    restarts: Vec<Restart>,
     pub(crate) events: Vec<EventNumbers>,
     held: Option<Span>,
 }
 
 impl Beside {
+    pub(super) fn new(survey: &Survey) -> Self {
+        Self {
+            steps: survey.steps.clone(),
+            revisions: vec![[None; 2]; survey.restarts.len()],
+            restarts: survey.restarts.clone(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn take_hardship(&mut self, hardship: Hardship) {
         match hardship {
             Hardship::StoreHeld { s_us, e_us, .. } => self.held = Some(Span { s: s_us, e: e_us }),
@@ -63,25 +74,24 @@ impl Beside {
                     self.troubles.push(Trouble { held, freed: Span { s: s_us, e: e_us } });
                 }
             }
-            Hardship::ClockStepped { offset_seconds, s_us, e_us } => {
-                self.steps.push((Span { s: s_us, e: e_us }, offset_seconds));
-            }
+            // The survey has them.
+            Hardship::ClockStepped { .. } => {}
             Hardship::SpoiltStore(spoilt) => self.spoilt.push(spoilt),
             Hardship::Flood(flood) => self.floods.push(flood),
             Hardship::Turnover(turnover) => self.turnovers.push(turnover),
         }
     }
 
-    pub(super) fn take_call(&mut self, call: &CallRecord) {
+    pub(super) fn take_call(&mut self, call: &CallRef<'_>) {
         let span = Span { s: call.s_us, e: call.e_us };
         let seen = call.seen.as_ref();
         let visible = call.op == Operation::List || call.outcome != Outcome::Renewed;
         if let Some(revision) = seen.and_then(|seen| seen.revision).filter(|_| visible) {
-            self.revisions.push((span, revision));
+            self.take_revision(span, revision);
         }
-        let Some(agent) = call.agent.clone() else { return };
+        let Some(agent) = call.agent.as_ref() else { return };
         if let Some(numbers) = seen.and_then(|seen| seen.events.clone()) {
-            self.events.push(EventNumbers { agent, span, numbers });
+            self.events.push(EventNumbers { agent: agent.0.clone().into_owned(), span, numbers });
             return;
         }
         // What is accepted while the store is locked counts as well; later only what is not.
@@ -89,13 +99,24 @@ impl Beside {
         let refused = matches!(call.outcome, Outcome::Unknown | Outcome::Unavailable);
         if around && (refused || self.held.is_some() || call.op == Operation::Register) {
             self.troubled.push(Troubled {
-                agent,
+                agent: agent.0.clone().into_owned(),
                 op: call.op,
                 span,
                 outcome: call.outcome,
                 http: call.http,
-                retry_after: seen.and_then(|seen| seen.retry_after.clone()),
+                retry_after: seen.and_then(|seen| seen.retry_after.clone()).map(|time| time.0.into_owned()),
             });
+        }
+    }
+
+    fn take_revision(&mut self, span: Span, revision: u64) {
+        for (restart, [highest, lowest]) in self.restarts.iter().zip(&mut self.revisions) {
+            if span.e <= restart.killed.s && highest.is_none_or(|(_, known)| revision >= known) {
+                *highest = Some((span, revision));
+            }
+            if span.s >= restart.started.s && lowest.is_none_or(|(_, known)| revision < known) {
+                *lowest = Some((span, revision));
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::evidence::{Beat, Span};
 use super::lease::States;
+use super::settle::{Horizon, Kept};
 use super::sighting::{Lane, Sighting};
 use super::tally::{Case, Tally, milliseconds};
 use super::{Check, Subject, Tallies};
@@ -35,7 +36,15 @@ impl Act<'_> {
 }
 
 /// Judges each heartbeat of an agent that came at a deadline.
-pub(super) fn check(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tallies) {
+pub(super) fn check(
+    subject: &Subject<'_>,
+    sightings: &[Sighting],
+    kept: &mut Kept,
+    horizon: Horizon,
+    tallies: &mut Tallies,
+) {
+    let was_judged = kept.raced_until;
+    kept.raced_until = horizon.until;
     let acts = acts(subject);
     let slack_us = subject.evidence.end.as_ref().map_or(0, |end| end.slack_us);
     let near_us = NEAR_US + slack_us.min(LAG_US);
@@ -43,6 +52,12 @@ pub(super) fn check(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut
     for (position, pair) in acts.windows(2).enumerate() {
         let [Act::Taken(last), now] = pair else { continue };
         let (from, at) = (last.span, now.span());
+        if at.s < was_judged {
+            continue;
+        }
+        if at.s >= horizon.until && !horizon.last {
+            break;
+        }
         let deadline = subject.timeouts.expires_us;
         let earliest = at.s.saturating_sub(from.e);
         let latest = at.e.saturating_sub(from.s);
@@ -51,6 +66,13 @@ pub(super) fn check(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut
         }
         let next = acts.get(position + 2);
         let until = next.map_or(u64::MAX, |next| next.span().s);
+        // What comes next is not known yet, nor all that is seen until then. Without a next act a race stays open for
+        // as long as the lease that it gave.
+        let open = until.min(at.s.saturating_add(deadline.saturating_mul(2)));
+        if open >= horizon.until && !horizon.last {
+            kept.raced_until = at.s;
+            break;
+        }
         let restarted = subject
             .evidence
             .restarts

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
 use super::lease::States;
+use super::settle::Horizon;
 use super::sighting::{Lane, Sighting};
 use super::tally::{Case, Tallies, milliseconds};
 use super::time::case;
@@ -14,13 +15,15 @@ use crate::catalogue::Check;
 mod restarts;
 mod trouble;
 
+pub(super) use restarts::Stays;
+
 /// What views behind each restart had told of an agent.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Memory {
     restarts: BTreeMap<usize, Told>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Told {
     /// It was counted for DURABLE-1.
     counted: bool,
@@ -51,9 +54,15 @@ pub(super) fn check(
 }
 
 /// What takes all views of an agent together.
-pub(super) fn check_agent(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tallies) {
-    restarts::check_stays(subject, sightings, tallies.of(Check::Durable4));
-    trouble::check_agent(subject, sightings, tallies.of(Check::Durable5));
+pub(super) fn check_agent(
+    subject: &Subject<'_>,
+    sightings: &[Sighting],
+    stays: &mut Stays,
+    horizon: Horizon,
+    tallies: &mut Tallies,
+) {
+    restarts::check_stays(subject, sightings, stays, tallies.of(Check::Durable4));
+    trouble::check_agent(subject, sightings, horizon, tallies.of(Check::Durable5));
 }
 
 fn check_left(subject: &Subject<'_>, sighting: &Sighting, tallies: &mut Tallies) {
@@ -138,13 +147,14 @@ fn check_lived(subject: &Subject<'_>, sighting: &Sighting, memory: &mut Memory, 
         milliseconds(deadline - view.e)
     );
     let case = case(subject, view, deadline - view.e, sentence);
+    tallies.expired_wrongly(sighting.lane, view);
     let told = memory.restarts.entry(restart).or_default();
     if matches!(sighting.lane, Lane::Unchanged(_)) {
-        tally.break_with(case);
+        tallies.owned(sighting.lane, Check::Durable2).break_with(case);
     } else if sighting.present {
         told.explained = true;
         told.present = true;
-        tally.break_with(case);
+        tallies.of(Check::Durable2).break_with(case);
     } else if sighting.shows_all && !told.present {
         told.explained = true;
         tallies.of(Check::Durable1).break_with(case);

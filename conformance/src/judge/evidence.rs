@@ -1,13 +1,14 @@
-//! One pass over a history: calls by agent, lists by filter, the life of the process. Nothing is judged here.
+//! What a history tells, as far as it is not settled yet: calls by agent, lists by filter, the life of the process.
+//! `gather` fills it, line by line; nothing is judged here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::rc::Rc;
 
 use reports::history::{
-    AgentSeen, CallRecord, Exchange, FORMAT, Filter, Line, Operation, Outcome, ProcessChange, Reported,
-    RunEnd, RunHeader, Status, Touch, Watch,
+    AgentSeen, Exchange, Filter, Operation, Outcome, Reported, RunEnd, RunHeader, Status, Touch, Watch,
 };
 
-use super::JudgeError;
 use super::beside::{Beside, Pause};
 
 /// From an instant to another, in microseconds of the run.
@@ -33,10 +34,48 @@ pub(crate) struct Beat {
     pub(crate) full: bool,
     pub(crate) reported: Option<Reported>,
     pub(crate) document: Option<u64>,
-    pub(crate) capabilities: Option<Vec<String>>,
-    pub(crate) agent_type: Option<String>,
+    /// What a full one declared.
+    pub(crate) declared: Option<Rc<Declared>>,
     /// The epoch that the answer named.
     pub(crate) epoch: Option<u64>,
+    /// Another one was in flight together with it.
+    pub(crate) raced: bool,
+    /// How many came in a row up to it at gaps provably below D, and the widest gap; `None` until that is known.
+    pub(crate) run: Option<(usize, u64)>,
+    /// Which of its changes `quiet` has noted: itself, then its deadlines, one bit each.
+    pub(crate) noted: u8,
+}
+
+impl Beat {
+    /// It was told to have changed something visible.
+    pub(crate) fn is_change(&self) -> bool {
+        matches!(self.outcome, Outcome::Registered | Outcome::Updated)
+    }
+}
+
+/// What a full heartbeat declares and filters ask for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Declared {
+    pub(crate) capabilities: Option<Vec<String>>,
+    pub(crate) agent_type: Option<String>,
+}
+
+impl Declared {
+    pub(crate) fn type_name(&self) -> &str {
+        self.agent_type.as_deref().unwrap_or("default")
+    }
+
+    /// Whether a filter asks for it. Labels are not in histories.
+    pub(crate) fn matches(&self, filter: &Filter) -> bool {
+        let has_capability = filter.capability.as_ref().is_none_or(|wanted| {
+            self.capabilities.as_ref().is_some_and(|declared| declared.iter().any(|name| name == wanted))
+        });
+        let has_type = filter
+            .agent_type
+            .as_ref()
+            .is_none_or(|wanted| self.agent_type.as_ref().is_some_and(|is| is == wanted));
+        has_capability && has_type
+    }
 }
 
 /// A deregistration that happened or may have.
@@ -55,25 +94,77 @@ pub(crate) struct Answer {
     pub(crate) shown: Option<AgentSeen>,
     /// It answered a heartbeat.
     pub(crate) to_heartbeat: bool,
+    /// It was judged as a sighting.
+    pub(crate) told: bool,
 }
 
-/// An agent in a list.
+/// What a list said of an agent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Listed {
-    /// Index into [`Evidence::lists`].
+    /// Index into the lists that are settled together.
     pub(crate) list: u32,
-    pub(crate) status: Status,
+    /// `None`: it was not there.
+    pub(crate) status: Option<Status>,
     pub(crate) document: Option<u64>,
 }
 
-/// All that happened to an agent.
+/// What happened to an agent, as far as a view that is yet to be judged may need it; the rest is counted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AgentRecord {
+    pub(crate) id: String,
     pub(crate) beats: Vec<Beat>,
     pub(crate) leaves: Vec<Leave>,
     pub(crate) answers: Vec<Answer>,
-    /// In the order of [`Evidence::lists`].
+    /// In the order in which the lists began.
     pub(crate) listed: Vec<Listed>,
+    /// When its first heartbeat that can have counted began.
+    pub(crate) born: Option<u64>,
+    /// What it declared first.
+    pub(crate) first_declared: Option<Rc<Declared>>,
+    /// From then on no one policy is its own.
+    pub(crate) other_type_from: Option<u64>,
+    /// An accepted heartbeat declared it.
+    pub(crate) declared: bool,
+    pub(crate) forgotten: Forgotten,
+}
+
+impl AgentRecord {
+    /// The same declaration as an earlier one is kept once.
+    pub(crate) fn interned(&self, declared: Declared) -> Rc<Declared> {
+        let known = self.beats.iter().rev().filter_map(|beat| beat.declared.as_ref());
+        let same = known.chain(&self.first_declared).find(|known| ***known == declared);
+        same.map_or_else(|| Rc::new(declared), Rc::clone)
+    }
+
+    /// Notes what a full heartbeat declared from `from` on.
+    pub(crate) fn declares(&mut self, declared: &Rc<Declared>, from: u64) {
+        let first = self.first_declared.get_or_insert_with(|| Rc::clone(declared));
+        if first.type_name() != declared.type_name() {
+            self.other_type_from = Some(self.other_type_from.map_or(from, |other| other.min(from)));
+        }
+    }
+}
+
+/// What stays of heartbeats and leaves that are no longer kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Forgotten {
+    pub(crate) beats: usize,
+    pub(crate) leaves: usize,
+    pub(crate) changes: usize,
+    /// The longest accepted heartbeat took this long.
+    pub(crate) longest_us: u64,
+    /// So many restarts stand among the beats already, or left no trace.
+    pub(crate) restarts: usize,
+}
+
+/// An agent in the body of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Entry {
+    /// Index into [`Evidence::agents`].
+    pub(crate) agent: u32,
+    pub(crate) status: Status,
+    pub(crate) document: Option<u64>,
+    pub(crate) epoch: Option<u64>,
 }
 
 /// A list, unconditional or not.
@@ -82,20 +173,21 @@ pub(crate) struct ListView {
     pub(crate) span: Span,
     /// Index into [`Evidence::filters`].
     pub(crate) filter: u32,
-    /// The list whose body this one stands for: itself, or for a 304 the one that showed the tag; `None` when a 304
-    /// names a tag that no answer had shown.
-    pub(crate) body: Option<u32>,
+    /// Who asked: a hash of its id, 0 for the harness.
+    pub(crate) poller: u64,
+    /// By agent; for a 304 the body of the list that showed the tag, or `None` when no answer had shown it.
+    pub(crate) body: Option<Rc<[Entry]>>,
     pub(crate) unchanged: bool,
-    pub(crate) etag: Option<String>,
+    pub(crate) etag: Option<Rc<str>>,
     pub(crate) revision: Option<u64>,
 }
 
 /// Two different bodies under one entity tag of one filter.
 #[derive(Debug, Clone)]
 pub(crate) struct TagClash {
-    pub(crate) etag: String,
-    pub(crate) first: u32,
-    pub(crate) second: u32,
+    pub(crate) etag: Rc<str>,
+    pub(crate) first: Span,
+    pub(crate) second: Span,
 }
 
 /// The registry was killed or died, and was started again.
@@ -113,15 +205,64 @@ pub(crate) struct Provocation {
     pub(crate) route: String,
 }
 
+/// A filter and who may be shown by it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FilterRecord {
+    pub(crate) filter: Filter,
+    /// Agents that ever declared what it asks for.
+    pub(crate) members: Vec<u32>,
+}
+
+/// Agents that were let go: by when each must have been gone, by a hash of its id.
+#[derive(Debug, Default)]
+pub(crate) struct Gone {
+    due: HashMap<u64, u64>,
+    order: VecDeque<u64>,
+}
+
+/// So many agents that were let go are known; what is shown of older ones is taken for somebody else's.
+const KNOWN_GONE: usize = 2_000_000;
+
+impl Gone {
+    pub(crate) fn insert(&mut self, id: &str, due: u64) {
+        let key = hash_of(id);
+        if self.due.insert(key, due).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > KNOWN_GONE
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.due.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn due(&self, id: &str) -> Option<u64> {
+        self.due.get(&hash_of(id)).copied()
+    }
+}
+
+pub(crate) fn hash_of(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
 /// A history, sorted for judging.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) header: RunHeader,
     pub(crate) end: Option<RunEnd>,
-    pub(crate) agents: BTreeMap<String, AgentRecord>,
-    pub(crate) filters: Vec<Filter>,
+    /// `None`: long gone, or being judged.
+    pub(crate) agents: Vec<Option<Box<super::Agent>>>,
+    pub(crate) numbers: HashMap<String, u32>,
+    pub(crate) gone: Gone,
+    /// How many agents an accepted heartbeat declared.
+    pub(crate) declared_agents: u64,
+    pub(crate) filters: Vec<FilterRecord>,
+    /// Those that are not settled.
     pub(crate) lists: Vec<ListView>,
     pub(crate) clashes: Vec<TagClash>,
+    pub(crate) more_clashes: u64,
     pub(crate) restarts: Vec<Restart>,
     pub(crate) pauses: Vec<Pause>,
     pub(crate) touches: Vec<Touch>,
@@ -135,257 +276,16 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Reads a history to its end.
-    pub(crate) fn gather(lines: impl Iterator<Item = Result<Line, JudgeError>>) -> Result<Self, JudgeError> {
-        let mut lines = lines;
-        let header = match lines.next().transpose()? {
-            Some(Line::Run(header)) if header.format == FORMAT => header,
-            Some(Line::Run(header)) => {
-                return Err(JudgeError::Format { found: header.format, known: FORMAT });
-            }
-            _ => return Err(JudgeError::NoHeader),
-        };
-        let mut gathering = Gathering::new(header);
-        for line in lines {
-            gathering.take(line?)?;
-        }
-        Ok(gathering.finish())
-    }
-}
-
-/// A history while it is read.
-struct Gathering {
-    evidence: Evidence,
-    filter_numbers: HashMap<Filter, u32>,
-    /// The first list of a filter that showed a tag, with its body.
-    tags: HashMap<(u32, String), (u32, Vec<AgentSeen>)>,
-    down_since: Option<Span>,
-    paused_since: Option<Span>,
-    started: bool,
-}
-
-impl Gathering {
-    fn new(header: RunHeader) -> Self {
-        let evidence = Evidence {
-            header,
-            end: None,
-            agents: BTreeMap::new(),
-            filters: Vec::new(),
-            lists: Vec::new(),
-            clashes: Vec::new(),
-            restarts: Vec::new(),
-            pauses: Vec::new(),
-            touches: Vec::new(),
-            provocations: Vec::new(),
-            watches: Vec::new(),
-            exchanges: Vec::new(),
-            beside: Beside::default(),
-            strangers: false,
-        };
-        Self {
-            evidence,
-            filter_numbers: HashMap::new(),
-            tags: HashMap::new(),
-            down_since: None,
-            paused_since: None,
-            started: false,
-        }
-    }
-
-    fn take(&mut self, line: Line) -> Result<(), JudgeError> {
-        if self.evidence.end.is_some() {
-            return Err(JudgeError::AfterEnd);
-        }
-        match line {
-            Line::Run(_) => return Err(JudgeError::TwoHeaders),
-            Line::End(end) => self.evidence.end = Some(end),
-            Line::Watch(watch) => self.evidence.watches.push(*watch),
-            Line::Touch(touch) => self.evidence.touches.push(touch),
-            Line::Process(event) => self.take_process(event.event, Span { s: event.s_us, e: event.e_us }),
-            Line::Hardship(hardship) => self.evidence.beside.take_hardship(hardship),
-            Line::LeftOut(left_out) => self.evidence.beside.left_out.push(left_out),
-            Line::Call(call) if call.e_us < call.s_us => {
-                return Err(JudgeError::Backwards { s_us: call.s_us, e_us: call.e_us });
-            }
-            Line::Call(call) => self.take_call(call),
-            Line::Exchange(exchange) if exchange.done_us < exchange.sent_us => {
-                return Err(JudgeError::Backwards { s_us: exchange.sent_us, e_us: exchange.done_us });
-            }
-            Line::Exchange(exchange) => self.evidence.exchanges.push(*exchange),
-        }
-        Ok(())
-    }
-
-    fn take_process(&mut self, change: ProcessChange, span: Span) {
-        match change {
-            ProcessChange::Started => {
-                if let Some(killed) = self.down_since.take() {
-                    self.evidence.restarts.push(Restart { killed, started: span });
-                } else if self.started {
-                    self.evidence.restarts.push(Restart { killed: span, started: span });
-                }
-                self.started = true;
-            }
-            ProcessChange::Killed | ProcessChange::Died => {
-                self.down_since.get_or_insert(span);
-            }
-            ProcessChange::Paused => self.paused_since = Some(span),
-            ProcessChange::Continued => {
-                let stopped = self.paused_since.take().unwrap_or(span);
-                self.evidence.pauses.push(Pause { stopped, continued: span });
-            }
-        }
-    }
-
-    fn take_call(&mut self, call: CallRecord) {
-        let span = Span { s: call.s_us, e: call.e_us };
-        self.evidence.beside.take_call(&call);
-        match call.op {
-            Operation::Register | Operation::Renew | Operation::Probe => self.take_beat(call, span),
-            Operation::Leave => self.take_leave(&call, span),
-            Operation::Read => self.take_read(call, span),
-            Operation::List => self.take_list(call, span),
-            Operation::Provoke => self.evidence.provocations.push(Provocation {
-                span,
-                agent: call.agent,
-                route: call.note.unwrap_or_else(|| "a route without a name".to_owned()),
-            }),
-            Operation::Capabilities | Operation::Events => {}
-        }
-    }
-
-    fn take_beat(&mut self, call: CallRecord, span: Span) {
-        let Some(agent) = call.agent else { return };
-        let record = self.evidence.agents.entry(agent).or_default();
-        let sent = call.sent.unwrap_or_default();
-        let full = call.op == Operation::Register;
-        if call.outcome == Outcome::Unknown && !full && sent.incarnation.is_none() {
-            record.answers.push(Answer { span, shown: None, to_heartbeat: true });
-        }
-        if !call.outcome.renews() && !call.outcome.is_uncertain() {
-            return;
-        }
-        record.beats.push(Beat {
-            span,
-            op: call.op,
-            outcome: call.outcome,
-            act_by: if call.outcome.renews() { span.e } else { u64::MAX },
-            certain: call.outcome.renews(),
-            restart: false,
-            full,
-            // A full heartbeat without a status reports `healthy`; a lean one keeps what was reported last.
-            reported: if full { Some(sent.status.unwrap_or(Reported::Healthy)) } else { sent.status },
-            document: sent.document,
-            capabilities: sent.capabilities,
-            agent_type: sent.agent_type,
-            epoch: call.seen.as_ref().and_then(|seen| seen.epoch),
-        });
-    }
-
-    fn take_leave(&mut self, call: &CallRecord, span: Span) {
-        let Some(agent) = &call.agent else { return };
-        let certain = call.outcome == Outcome::Left;
-        if !certain && !call.outcome.is_uncertain() {
-            return;
-        }
-        let act_by = if certain { span.e } else { u64::MAX };
-        self.evidence.agents.entry(agent.clone()).or_default().leaves.push(Leave { span, act_by, certain });
-    }
-
-    fn take_read(&mut self, call: CallRecord, span: Span) {
-        let Some(agent) = call.agent else { return };
-        let shown = match call.outcome {
-            Outcome::Unknown => None,
-            Outcome::Shown => {
-                let agents = call.seen.and_then(|seen| seen.agents).unwrap_or_default();
-                // A read that shows somebody else, or nobody, says nothing of this agent that could be judged.
-                let Some(shown) = agents.into_iter().find(|seen| seen.id == agent) else { return };
-                Some(shown)
-            }
-            _ => return,
-        };
-        let record = self.evidence.agents.entry(agent).or_default();
-        record.answers.push(Answer { span, shown, to_heartbeat: false });
-    }
-
-    fn take_list(&mut self, call: CallRecord, span: Span) {
-        let sent = call.sent.unwrap_or_default();
-        let filter = self.filter_number(sent.filter.unwrap_or_default());
-        let Ok(number) = u32::try_from(self.evidence.lists.len()) else { return };
-        let seen = call.seen.unwrap_or_default();
-        let mut view = ListView {
-            span,
-            filter,
-            body: Some(number),
-            unchanged: false,
-            etag: seen.etag,
-            revision: seen.revision,
-        };
-        match call.outcome {
-            Outcome::Unchanged => {
-                let Some(tag) = sent.if_none_match else { return };
-                view.unchanged = true;
-                view.body = self.tags.get(&(filter, tag.clone())).map(|(list, _)| *list);
-                view.etag = Some(tag);
-            }
-            Outcome::Shown => {
-                let Some(agents) = seen.agents else { return };
-                for shown in &agents {
-                    let listed = Listed { list: number, status: shown.status, document: shown.document };
-                    self.evidence.agents.entry(shown.id.clone()).or_default().listed.push(listed);
-                }
-                if let Some(tag) = &view.etag {
-                    self.remember_tag(filter, tag, number, agents);
-                }
-            }
-            _ => return,
-        }
-        self.evidence.lists.push(view);
-    }
-
-    fn remember_tag(&mut self, filter: u32, tag: &str, list: u32, mut agents: Vec<AgentSeen>) {
-        agents.sort_by(|left, right| left.id.cmp(&right.id));
-        match self.tags.get(&(filter, tag.to_owned())) {
-            None => {
-                self.tags.insert((filter, tag.to_owned()), (list, agents));
-            }
-            Some((first, body)) if *body != agents => {
-                self.evidence.clashes.push(TagClash { etag: tag.to_owned(), first: *first, second: list });
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn filter_number(&mut self, filter: Filter) -> u32 {
-        if let Some(number) = self.filter_numbers.get(&filter) {
-            return *number;
-        }
-        let number = u32::try_from(self.evidence.filters.len()).unwrap_or(u32::MAX);
-        self.evidence.filters.push(filter.clone());
-        self.filter_numbers.insert(filter, number);
-        number
-    }
-
-    fn finish(mut self) -> Evidence {
-        let restarts = self.evidence.restarts.clone();
-        for record in self.evidence.agents.values_mut() {
-            for beat in record.beats.iter_mut().filter(|beat| !beat.certain) {
-                beat.act_by = latest_act(beat.span, &restarts);
-            }
-            for leave in record.leaves.iter_mut().filter(|leave| !leave.certain) {
-                leave.act_by = latest_act(leave.span, &restarts);
-            }
-            record.answers.sort_by_key(|answer| answer.span.s);
-        }
-        self.evidence.strangers =
-            self.evidence.agents.values().any(|record| record.beats.is_empty() && !record.listed.is_empty());
-        self.evidence
+    /// The agent of this id, if it is not long gone.
+    pub(crate) fn agent(&self, id: &str) -> Option<&super::Agent> {
+        let number = *self.numbers.get(id)?;
+        self.agents.get(number as usize)?.as_deref()
     }
 }
 
 /// When a call without an answer can have acted at the latest: one that had ended before the next process was ready
 /// died with the old one, any other may act as long as the run lasts.
-fn latest_act(span: Span, restarts: &[Restart]) -> u64 {
+pub(crate) fn latest_act(span: Span, restarts: &[Restart]) -> u64 {
     restarts
         .iter()
         .find(|restart| span.s < restart.killed.e && span.e < restart.started.s)

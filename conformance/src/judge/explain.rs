@@ -1,5 +1,7 @@
 //! The timeline of a case: heartbeats, views and deadlines of one agent on one axis.
 
+use reports::history::{Line, LineRef, Operation};
+
 use super::evidence::{Evidence, Span};
 use super::lease::Lease;
 use super::sighting::{self, Lane};
@@ -9,13 +11,47 @@ use super::{Subject, late_allowance_us};
 /// The most lines that a timeline has.
 const LINES: usize = 40;
 
+/// So long before a case, and so long behind it, its timeline may tell of.
+const BEHIND_US: u64 = 5_000_000;
+
+/// The calls that timelines are told from.
+pub(super) struct Around {
+    agents: Vec<Option<String>>,
+    spans: Vec<Span>,
+}
+
+impl Around {
+    /// Of these cases.
+    pub(super) fn of(cases: &[Case], evidence: &Evidence) -> Self {
+        let policies = evidence.header.policies.values();
+        let longest = policies.map(|it| it.evict_after_ms.unwrap_or(0).max(it.expires_after_ms)).max();
+        let before = longest.unwrap_or(0).saturating_mul(1000).saturating_add(late_allowance_us(evidence));
+        let spans = cases.iter().map(|case| Span {
+            s: case.wrong.s.min(case.view.s).saturating_sub(before.saturating_add(BEHIND_US)),
+            e: case.view.e.saturating_add(BEHIND_US),
+        });
+        Self { agents: cases.iter().map(|case| case.agent.clone()).collect(), spans: spans.collect() }
+    }
+
+    /// Whether a line belongs to one of them: what an agent declared always does.
+    pub(super) fn wants(&self, line: &LineRef<'_>) -> bool {
+        let LineRef::Call(call) = line else {
+            return !matches!(line, LineRef::Other(Line::Exchange(_)));
+        };
+        let near = |span: &Span| call.s_us <= span.e && call.e_us >= span.s;
+        if call.op == Operation::List {
+            return self.spans.iter().any(near);
+        }
+        let id = call.agent.as_ref().map(|agent| agent.0.as_ref());
+        let mut own = self.agents.iter().zip(&self.spans).filter(|(agent, _)| agent.as_deref() == id);
+        own.any(|(_, span)| near(span) || call.op == Operation::Register)
+    }
+}
+
 /// What happened around a case, line by line.
 pub(super) fn timeline(evidence: &Evidence, case: &Case) -> Vec<String> {
-    let subject = case
-        .agent
-        .as_ref()
-        .and_then(|id| evidence.agents.get_key_value(id))
-        .and_then(|(id, record)| Subject::of(evidence, id, record));
+    let agent = case.agent.as_ref().and_then(|id| evidence.agent(id));
+    let subject = agent.and_then(|agent| Subject::of(evidence, &agent.record));
     let mut events: Vec<(u64, String)> = Vec::new();
     let mut from = case.wrong.s;
     if let Some(subject) = &subject {
@@ -84,7 +120,7 @@ fn add_calls(subject: &Subject<'_>, events: &mut Vec<(u64, String)>) {
 }
 
 fn add_sightings(subject: &Subject<'_>, case: &Case, events: &mut Vec<(u64, String)>) {
-    for seen in sighting::sightings(subject.evidence, subject.record, &subject.lease) {
+    for seen in sighting::of_lists(subject.evidence, subject.record, &subject.lease) {
         let lane = match seen.lane {
             Lane::Read => "read",
             Lane::Heartbeat => "heartbeat answered 'unknown'",

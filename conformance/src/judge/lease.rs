@@ -2,7 +2,7 @@
 
 use reports::history::{Abilities, Policy, Reported, Status};
 
-use super::evidence::{AgentRecord, Beat, Leave, Restart, Span};
+use super::evidence::{AgentRecord, Beat, Forgotten, Leave, Restart, Span};
 
 /// What a view may have seen of an agent, as a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +126,9 @@ pub(crate) struct Lease {
     /// Indices of the beats that carry a status or a document, by `s`.
     carriers: Vec<usize>,
     /// Ends of the lives of a process whose leases do not outlive it.
-    forgotten: Vec<Span>,
+    lives: Vec<Span>,
+    /// What was before all of these.
+    forgotten: Forgotten,
     /// The longest accepted heartbeat took this long.
     longest_us: u64,
     /// When acknowledged changes (registrations, updates, deregistrations) had been answered.
@@ -144,15 +146,15 @@ impl Lease {
         let mut leaves = record.leaves.clone();
         leaves.sort_by_key(|leave| leave.span.s);
         let full_lease = abilities.durable && abilities.lease_after_restart;
-        for restart in restarts {
+        for restart in restarts.iter().skip(record.forgotten.restarts) {
             let lived = full_lease && surely_lived(&beats, &leaves, restart, timeouts);
-            let possible = abilities.durable && beats.iter().any(|beat| beat.span.s < restart.killed.e);
-            if possible {
+            let born_before = record.born.is_some_and(|born| born < restart.killed.e);
+            if abilities.durable && born_before {
                 beats.push(restart_beat(restart, lived));
             }
         }
         beats.sort_by_key(|beat| beat.span.s);
-        let forgotten = if full_lease {
+        let lives = if full_lease {
             Vec::new()
         } else {
             restarts.iter().map(|restart| Span { s: restart.killed.s, e: restart.started.s }).collect()
@@ -165,22 +167,20 @@ impl Lease {
                 latest
             })
             .collect();
-        let racing = racing(&beats);
+        mark_racing(&mut beats);
+        mark_runs(&mut beats, timeouts.steady_us());
+        let longest = beats.iter().filter(|beat| beat.certain).map(|beat| beat.span.e - beat.span.s).max();
         Self {
-            calm_by_end: by_end(&beats, |index| beats[index].certain && !racing[index]),
+            calm_by_end: by_end(&beats, |index| beats[index].certain && !beats[index].raced),
             called_by_end: by_end(&beats, |index| beats[index].certain && !beats[index].restart),
             any_by_end: by_end(&beats, |index| beats[index].certain),
             latest_act,
             carriers: (0..beats.len()).filter(|&index| beats[index].reported.is_some()).collect(),
-            forgotten,
+            lives,
             changes: acknowledged_changes(&beats, &leaves),
             leaves,
-            longest_us: beats
-                .iter()
-                .filter(|beat| beat.certain)
-                .map(|beat| beat.span.e - beat.span.s)
-                .max()
-                .unwrap_or(0),
+            longest_us: longest.unwrap_or(0).max(record.forgotten.longest_us),
+            forgotten: record.forgotten,
             beats,
         }
     }
@@ -192,7 +192,7 @@ impl Lease {
         let index = surest_by(ends, view.s)?;
         let from = self.beats[index].span.s;
         let undone = self.leaves.iter().any(|leave| leave.act_by > from && leave.span.s < view.e)
-            || self.forgotten.iter().any(|life| from < life.e && life.s < view.e);
+            || self.lives.iter().any(|life| from < life.e && life.s < view.e);
         (!undone).then_some(index)
     }
 
@@ -257,6 +257,16 @@ impl Lease {
         (count, first)
     }
 
+    /// The accepted heartbeat with the greatest `s` that had been acknowledged by then, whatever may have undone it.
+    pub(crate) fn surest_by(&self, instant: u64, leases: bool) -> Option<usize> {
+        surest_by(if leases { &self.any_by_end } else { &self.called_by_end }, instant)
+    }
+
+    /// Its place, of those that raced with no other one.
+    pub(crate) fn calmest_index_before(&self, instant: u64) -> Option<usize> {
+        surest_by(&self.calm_by_end, instant)
+    }
+
     /// The start of the surest heartbeat that had been answered before `instant`.
     pub(crate) fn surest_before(&self, instant: u64) -> Option<u64> {
         surest_by(&self.any_by_end, instant).map(|index| self.beats[index].span.s)
@@ -269,7 +279,7 @@ impl Lease {
 
     /// How many changes had been acknowledged by then.
     pub(crate) fn changes_before(&self, instant: u64) -> usize {
-        self.changes.partition_point(|end| *end <= instant)
+        self.forgotten.changes + self.changes.partition_point(|end| *end <= instant)
     }
 
     /// The last acknowledged full heartbeat before `view`, unless a deregistration may have followed it.
@@ -282,12 +292,13 @@ impl Lease {
 
     /// A number that two views share when no heartbeat, restart or deregistration can have acted from the start of
     /// the one to the end of the other; `None` while one may.
-    pub(crate) fn silence_number(&self, view: Span) -> Option<usize> {
+    pub(crate) fn silence_number(&self, view: Span) -> Option<(usize, usize)> {
         let begun = self.beats.partition_point(|beat| beat.span.s < view.e);
         let settled = begun == 0 || self.latest_act[begun - 1] <= view.s;
         let left = self.leaves.iter().filter(|leave| leave.span.s < view.e);
         let leaving = left.clone().any(|leave| leave.act_by > view.s);
-        (settled && !leaving && begun > 0).then(|| begun + left.count() * self.beats.len().saturating_add(1))
+        let number = (begun + self.forgotten.beats, left.count() + self.forgotten.leaves);
+        (settled && !leaving && begun > 0).then_some(number)
     }
 }
 
@@ -311,30 +322,44 @@ fn surest_by(ends: &[(u64, usize)], by_us: u64) -> Option<usize> {
     position.checked_sub(1).map(|last| ends[last].1)
 }
 
-/// Which accepted calls were in flight together with another one.
-fn racing(beats: &[Beat]) -> Vec<bool> {
-    let mut racing = vec![false; beats.len()];
+/// Notes which accepted calls were in flight together with another one.
+fn mark_racing(beats: &mut [Beat]) {
     let mut latest: Option<usize> = None;
-    for index in (0..beats.len()).filter(|&index| beats[index].certain && !beats[index].restart) {
+    for index in 0..beats.len() {
+        if !beats[index].certain || beats[index].restart {
+            continue;
+        }
         if let Some(other) = latest
             && beats[other].span.e > beats[index].span.s
         {
-            racing[other] = true;
-            racing[index] = true;
+            beats[other].raced = true;
+            beats[index].raced = true;
         }
         if latest.is_none_or(|other| beats[index].span.e > beats[other].span.e) {
             latest = Some(index);
         }
     }
-    racing
+}
+
+/// For each accepted heartbeat: how many came in a row up to it at gaps provably below `steady_us`, and the widest gap
+/// of theirs. What is known of an earlier one stays.
+fn mark_runs(beats: &mut [Beat], steady_us: u64) {
+    let mut previous: Option<(u64, usize, u64)> = None;
+    for beat in beats.iter_mut().filter(|beat| beat.certain && !beat.restart) {
+        let run = match (beat.run, previous) {
+            (Some(known), _) => known,
+            (None, Some((s, length, widest))) if beat.span.e.saturating_sub(s) < steady_us => {
+                (length + 1, widest.max(beat.span.e - s))
+            }
+            _ => (1, 0),
+        };
+        beat.run = Some(run);
+        previous = Some((beat.span.s, run.0, run.1));
+    }
 }
 
 fn acknowledged_changes(beats: &[Beat], leaves: &[Leave]) -> Vec<u64> {
-    use reports::history::Outcome;
-    let beats = beats
-        .iter()
-        .filter(|beat| matches!(beat.outcome, Outcome::Registered | Outcome::Updated))
-        .map(|beat| beat.span.e);
+    let beats = beats.iter().filter(|beat| beat.is_change()).map(|beat| beat.span.e);
     let leaves = leaves.iter().filter(|leave| leave.certain).map(|leave| leave.span.e);
     let mut changes: Vec<u64> = beats.chain(leaves).collect();
     changes.sort_unstable();
@@ -366,7 +391,9 @@ fn restart_beat(restart: &Restart, lived: bool) -> Beat {
         full: false,
         reported: None,
         document: None,
-        capabilities: None,
-        agent_type: None,
+        declared: None,
+        raced: false,
+        run: None,
+        noted: 0,
     }
 }

@@ -1,6 +1,8 @@
 //! The judge: a pure function from a history to a verdict for each requirement.
 //!
-//! - `evidence`: one pass over the lines, sorted by agent and by filter.
+//! - `source`: where the lines come from, and what must be known before they are judged.
+//! - `evidence`: what they tell, sorted by agent and by filter; `gather` fills it, `tags` knows the bodies of tags.
+//! - `settle`: piece by piece, judges what can be decided; `prune` forgets what no later view can need.
 //! - `lease`: what an agent's calls allow a view to show.
 //! - `sighting`: what each view said of an agent, absences included.
 //! - `beside`: what was done to the registry, and numbers.
@@ -9,35 +11,47 @@
 //! - `probe`: what probes recorded, exchange by exchange.
 //! - `tally`: what they found, and the verdicts.
 //! - `explain`: the timeline of the worst case.
+//! - `freshness`: how late views showed what had changed.
+//!
+//! Memory grows with the agents alive and with how long a view can stay undecided (the longest open calls and a few
+//! leases), not with the history: what is settled is counted and forgotten.
 //!
 //! No tolerance is given on the early side. On the late side it is W + d. What the evidence cannot decide is
 //! undecided, never a pass.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
-use reports::history::{Line, Policy};
-use reports::result::{RequirementReport, RequirementVerdict};
+use reports::history::{Line, LineRef, Policy};
+use reports::result::{FreshnessReport, RequirementReport, RequirementVerdict};
 
-use crate::catalogue::{Check, Selection};
+use crate::catalogue::{Check, Requirement, Selection};
 use evidence::{AgentRecord, Evidence, Span};
+use gather::Gathering;
 use lease::{Lease, States, Timeouts};
-use sighting::Sighting;
-use tally::Tallies;
+use settle::{Agent, Settling};
+use source::{Source, Survey};
+use tally::{Case, Tallies, Tally};
 
 mod beside;
 mod deadline;
 mod durable;
 mod evidence;
 mod explain;
-mod file;
+mod freshness;
+mod gather;
 mod guard;
 mod lease;
 mod passive;
 mod probe;
+mod prune;
 mod quiet;
 mod race;
+mod settle;
 mod sighting;
+mod source;
+mod tags;
 mod tally;
 mod time;
 mod view;
@@ -53,6 +67,8 @@ pub struct Ask {
     pub transition_bound_ms: Option<u64>,
     /// So many agents must have had their deadline in the same instant for TIME-4 to pass; 0 asks for no wave.
     pub wave_agents: u64,
+    /// What was read is settled whenever so many lines and agents in lists have come; 0: half a million.
+    pub settle_every: usize,
     /// The command that reruns one requirement; `{id}` and `{seed}` are filled in. Empty: none is given.
     pub rerun: String,
 }
@@ -74,7 +90,19 @@ pub struct Judgement {
     pub seed: u64,
     /// Ids of the requirements that the run claimed to decide, but for those that do not apply.
     pub claims: Vec<String>,
+    /// How late views showed what had changed.
+    pub freshness: Vec<FreshnessReport>,
+    /// Views that showed an agent as expired or gone although its lease surely ran (TIME-2, the expiries of RACE-2,
+    /// DURABLE-2 and TIME-9), 304s left out.
+    pub wrong_expiries: u64,
+    /// When the first [`WRONG_EXPIRY_INSTANTS`] of them ended, in microseconds of the run.
+    pub wrong_expiry_instants_us: Vec<u64>,
+    /// The most heartbeats, answers and lists that were kept at one time.
+    pub kept_peak: u64,
 }
+
+/// So many instants of wrong expiries are kept.
+pub const WRONG_EXPIRY_INSTANTS: usize = 10_000;
 
 impl Judgement {
     /// Whether anything was proven wrong.
@@ -152,10 +180,10 @@ pub enum JudgeError {
 /// # Errors
 /// When the file cannot be read, or is not a whole history of this version.
 pub fn judge_file(path: &Path, ask: &Ask) -> Result<Judgement, JudgeError> {
-    judge(file::lines(path)?, ask)
+    judge_source(&Source::File(path), ask)
 }
 
-/// Judges a history.
+/// Judges a history, all of which is held in memory.
 ///
 /// # Errors
 /// When the lines are not a history.
@@ -163,57 +191,84 @@ pub fn judge(
     lines: impl Iterator<Item = Result<Line, JudgeError>>,
     ask: &Ask,
 ) -> Result<Judgement, JudgeError> {
-    let mut evidence = Evidence::gather(lines)?;
-    if let Some(policies) = &ask.policies {
-        evidence.header.policies.clone_from(policies);
-    }
-    if let Some(bound) = ask.transition_bound_ms {
-        evidence.header.transition_bound_ms = bound;
-    }
-    if !evidence.header.policies.contains_key("default") {
-        return Err(JudgeError::NoDefaultPolicy);
-    }
-    let mut tallies = Tallies::default();
-    passive::check(&evidence, &mut tallies);
-    let mut types = time::ByType::default();
-    let mut wave = time::Wave::default();
-    for (id, record) in &evidence.agents {
-        let Some(subject) = Subject::of(&evidence, id, record) else { continue };
-        let mut sightings = sighting::sightings(&evidence, record, &subject.lease);
-        time::forget_older(&subject, &mut sightings);
-        if time::stepped(&subject) {
-            time::judge_stepped(&subject, &sightings, &mut tallies);
-            continue;
-        }
-        judge_agent(&subject, &sightings, &mut tallies);
-        types.take(&subject, &sightings);
-        wave.take(&subject, &sightings);
-    }
-    time::check_slack(&evidence, &types, &mut tallies);
-    wave.report(ask.wave_agents, tallies.of(Check::Time4));
-    tallies.settle_echoes();
-    race::settle(&mut tallies);
-    types.report(&tallies_of_time(&tallies), tallies.of(Check::Time6));
-    view::check_tags(&evidence, tallies.of(Check::View3));
-    quiet::check(&evidence, tallies.of(Check::View5));
-    quiet::settle(&mut tallies);
-    durable::check_whole(&evidence, &mut tallies);
-    time::check_hardships(&evidence, &mut tallies);
-    probe::check(&evidence, &mut tallies);
-    guard::check(&evidence, &mut tallies);
-    let requirements: Vec<RequirementReport> = ask
-        .selection
-        .rows()
-        .map(|row| {
-            let tally = tallies.take(row.check);
-            tally::report(row, &tally, &evidence, ask, |case| explain::timeline(&evidence, case))
-        })
-        .collect();
+    let lines: Vec<Line> = lines.collect::<Result<_, _>>()?;
+    judge_source(&Source::Lines(&lines), ask)
+}
+
+fn judge_source(source: &Source<'_>, ask: &Ask) -> Result<Judgement, JudgeError> {
+    let survey = source.survey()?;
+    let mut settling = Settling::new(&survey, ask);
+    let evidence = gather(source, &survey, ask, |_| true, &mut |gathering| settling.take(gathering))?;
+    let mut tallies = settling.finish(evidence);
+    let evidence = &tallies.evidence;
+    let rows: Vec<(&Requirement, Tally)> =
+        ask.selection.rows().map(|row| (row, tallies.tallies.take(row.check))).collect();
+    let failed = |(row, tally): &(&Requirement, Tally)| {
+        let told = tally.conversation.is_empty()
+            && tally::verdict(row, tally, evidence).0 == RequirementVerdict::Fail;
+        tally.worst.clone().filter(|_| told)
+    };
+    let cases: Vec<Case> = rows.iter().filter_map(failed).collect();
+    let around = explain::Around::of(&cases, evidence);
+    let told = if cases.is_empty() {
+        None
+    } else {
+        let keep = |line: &LineRef<'_>| around.wants(line);
+        Some(gather(source, &survey, ask, keep, &mut |_| {})?)
+    };
+    let timeline =
+        |case: &Case| told.as_ref().map(|told| explain::timeline(&told.evidence, case)).unwrap_or_default();
+    let requirements: Vec<RequirementReport> =
+        rows.iter().map(|(row, tally)| tally::report(row, tally, evidence, ask, timeline)).collect();
     let applies = |id: &String| {
         requirements.iter().any(|row| row.id == *id && row.verdict != RequirementVerdict::NotApplicable)
     };
     let claims = evidence.header.claims.iter().filter(|id| applies(id)).cloned().collect();
-    Ok(Judgement { requirements, agents: evidence.agents.len() as u64, seed: evidence.header.seed, claims })
+    let wrong = &tallies.tallies.wrong_expiries;
+    Ok(Judgement {
+        requirements,
+        agents: evidence.agents.len() as u64,
+        seed: evidence.header.seed,
+        claims,
+        freshness: tallies.freshness.reports(),
+        wrong_expiries: wrong.count,
+        wrong_expiry_instants_us: wrong.instants_us.clone(),
+        kept_peak: tallies.kept_peak,
+    })
+}
+
+/// Reads the lines that `keep` wants, with `ask`'s policies and bound in place of the history's.
+fn gather(
+    source: &Source<'_>,
+    survey: &Survey,
+    ask: &Ask,
+    keep: impl Fn(&LineRef<'_>) -> bool,
+    each: &mut dyn FnMut(&mut Gathering),
+) -> Result<Gathering, JudgeError> {
+    let mut gathering = None;
+    source.read(&mut |line| {
+        let Some(gathering) = &mut gathering else {
+            let LineRef::Other(Line::Run(mut header)) = line else { return Err(JudgeError::NoHeader) };
+            if let Some(policies) = &ask.policies {
+                header.policies.clone_from(policies);
+            }
+            if let Some(bound) = ask.transition_bound_ms {
+                header.transition_bound_ms = bound;
+            }
+            gathering = Some(Gathering::new(header, survey)?);
+            return Ok(());
+        };
+        if keep(&line) {
+            gathering.take(line)?;
+            each(gathering);
+        }
+        Ok(())
+    })?;
+    let gathering = gathering.ok_or(JudgeError::NoHeader)?;
+    if !gathering.evidence.header.policies.contains_key("default") {
+        return Err(JudgeError::NoDefaultPolicy);
+    }
+    Ok(gathering)
 }
 
 /// Whether any of TIME-1 to TIME-4 is broken.
@@ -230,31 +285,30 @@ struct Subject<'a> {
     evidence: &'a Evidence,
     id: &'a str,
     record: &'a AgentRecord,
-    agent_type: String,
+    agent_type: &'a str,
     timeouts: Timeouts,
-    lease: Lease,
+    lease: Rc<Lease>,
     /// W + d.
     late_us: u64,
 }
 
 impl<'a> Subject<'a> {
     /// `None` for an agent that nobody here registered, or that changed its type: no one policy is its own.
-    fn of(evidence: &'a Evidence, id: &'a str, record: &'a AgentRecord) -> Option<Self> {
-        let mut types = record.beats.iter().filter(|beat| beat.full).map(|beat| beat.agent_type.as_deref());
-        let agent_type = types.next()?.unwrap_or("default").to_owned();
-        if types.any(|other| other.unwrap_or("default") != agent_type) {
+    fn of(evidence: &'a Evidence, record: &'a AgentRecord) -> Option<Self> {
+        let agent_type = record.first_declared.as_ref()?.type_name();
+        if record.other_type_from.is_some() {
             return None;
         }
         let header = &evidence.header;
-        let policy = header.policies.get(&agent_type).or_else(|| header.policies.get("default"))?;
+        let policy = header.policies.get(agent_type).or_else(|| header.policies.get("default"))?;
         let timeouts = Timeouts::of(policy, &header.abilities);
         Some(Self {
             evidence,
-            id,
+            id: &record.id,
             record,
             agent_type,
             timeouts,
-            lease: Lease::of(record, &timeouts, &evidence.restarts, &header.abilities),
+            lease: Rc::new(Lease::of(record, &timeouts, &evidence.restarts, &header.abilities)),
             late_us: late_allowance_us(evidence),
         })
     }
@@ -287,9 +341,14 @@ impl<'a> Subject<'a> {
             evidence: self.evidence,
             id: self.id,
             record: self.record,
-            agent_type: self.agent_type.clone(),
+            agent_type: self.agent_type,
             timeouts,
-            lease: Lease::of(self.record, &timeouts, &self.evidence.restarts, abilities),
+            // What lived at a restart depends on the policy, everything else on the calls alone.
+            lease: if self.evidence.restarts.is_empty() {
+                Rc::clone(&self.lease)
+            } else {
+                Rc::new(Lease::of(self.record, &timeouts, &self.evidence.restarts, abilities))
+            },
             late_us: self.late_us,
         }
     }
@@ -298,21 +357,4 @@ impl<'a> Subject<'a> {
 fn late_allowance_us(evidence: &Evidence) -> u64 {
     let slack = evidence.end.as_ref().map_or(0, |end| end.slack_us);
     evidence.header.transition_bound_ms.saturating_mul(1000).saturating_add(slack)
-}
-
-fn judge_agent(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tallies) {
-    let mut memory = view::Memory::default();
-    for sighting in sightings {
-        time::check_early(subject, sighting, &memory, tallies);
-        time::check_late(subject, sighting, tallies);
-        view::check(subject, sighting, &mut memory, tallies);
-        durable::check(subject, sighting, &mut memory, tallies);
-        memory.remember(subject, sighting);
-    }
-    durable::settle(memory, tallies);
-    durable::check_agent(subject, sightings, tallies);
-    time::check_pause(subject, sightings, tallies.of(Check::Time9));
-    deadline::check(subject, sightings, tallies);
-    time::check_order(subject, sightings, tallies.of(Check::Time5));
-    time::check_steady(subject, sightings, tallies.of(Check::Time7));
 }

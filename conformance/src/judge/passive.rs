@@ -12,9 +12,7 @@ mod kernel;
 pub(super) fn check(evidence: &Evidence, tallies: &mut Tallies) {
     kernel::check(evidence, tallies);
     let tally = tallies.of(Check::Passive1);
-    let declared =
-        evidence.agents.values().filter(|agent| agent.beats.iter().any(|beat| beat.full && beat.certain));
-    tally.samples = declared.count() as u64;
+    tally.samples = evidence.declared_agents;
     match &evidence.end {
         Some(end) if end.tripwire => tally.decided = tally.samples,
         _ => {

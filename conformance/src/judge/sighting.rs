@@ -2,7 +2,7 @@
 
 use reports::history::{Abilities, Filter, Status};
 
-use super::evidence::{AgentRecord, Beat, Evidence, Span};
+use super::evidence::{AgentRecord, Evidence, ListView, Listed, Span};
 use super::lease::{Lease, States};
 
 /// Where something was seen.
@@ -23,6 +23,8 @@ pub(crate) enum Lane {
 pub(crate) struct Sighting {
     pub(crate) span: Span,
     pub(crate) lane: Lane,
+    /// Who asked, where it was a list.
+    pub(crate) poller: u64,
     /// What the agent may have been, going by this view alone.
     pub(crate) seen: States,
     /// It was shown.
@@ -34,15 +36,21 @@ pub(crate) struct Sighting {
     pub(crate) shows_all: bool,
 }
 
-/// All sightings of an agent.
-pub(crate) fn sightings(evidence: &Evidence, record: &AgentRecord, lease: &Lease) -> Vec<Sighting> {
+/// What these lists and the agent's own answers up to `horizon` said of it.
+pub(crate) fn sightings(
+    evidence: &Evidence,
+    lists: &[ListView],
+    record: &AgentRecord,
+    lease: &Lease,
+    horizon: u64,
+) -> Vec<Sighting> {
     let abilities = &evidence.header.abilities;
-    let mut all: Vec<Sighting> = record
-        .answers
-        .iter()
+    let answers = record.answers.iter().filter(|answer| !answer.told && answer.span.s < horizon);
+    let mut all: Vec<Sighting> = answers
         .map(|answer| Sighting {
             span: answer.span,
             lane: if answer.to_heartbeat { Lane::Heartbeat } else { Lane::Read },
+            poller: 0,
             seen: match &answer.shown {
                 Some(shown) => States::of(shown.status),
                 None if answer.to_heartbeat => States::EXPIRED.or(States::GONE),
@@ -54,44 +62,78 @@ pub(crate) fn sightings(evidence: &Evidence, record: &AgentRecord, lease: &Lease
             shows_all: !answer.to_heartbeat,
         })
         .collect();
-    let possible: Vec<bool> = evidence.filters.iter().map(|filter| may_match(filter, lease)).collect();
-    let born = lease.beats.first().map_or(u64::MAX, |beat| beat.span.s);
-    for (number, view) in evidence.lists.iter().enumerate() {
-        let Some(body) = view.body else { continue };
-        let filter = &evidence.filters[view.filter as usize];
-        let lane = if view.unchanged { Lane::Unchanged(view.filter) } else { Lane::List(view.filter) };
-        let listed = record.listed.binary_search_by_key(&body, |listed| listed.list).ok();
-        debug_assert!(view.unchanged || usize::try_from(body).is_ok_and(|body| body == number));
-        match listed.map(|index| record.listed[index]) {
-            Some(listed) => all.push(Sighting {
-                span: view.span,
-                lane,
-                seen: States::of(listed.status),
-                present: true,
-                document: listed.document,
-                misplaced: !shown_states(filter).meets(States::of(listed.status)),
-                shows_all: false,
-            }),
-            None if possible[view.filter as usize]
-                && view.span.e > born
-                && surely_matches(filter, lease, view.span) =>
-            {
-                let hidden = States::ANY.except(shown_states(filter));
-                all.push(Sighting {
-                    span: view.span,
-                    lane,
-                    seen: hidden,
-                    present: false,
-                    document: None,
-                    misplaced: false,
-                    shows_all: hidden == States::GONE,
-                });
-            }
-            None => {}
+    all.reserve(record.listed.len());
+    let born = record.born.unwrap_or(u64::MAX);
+    for listed in &record.listed {
+        let Some(view) = lists.get(listed.list as usize) else { continue };
+        let Some(of_filter) = evidence.filters.get(view.filter as usize) else { continue };
+        let filter = &of_filter.filter;
+        let hidden = States::ANY.except(shown_states(filter));
+        let absent = listed.status.is_none();
+        if absent && !(view.span.e > born && surely_matches(filter, lease, view.span)) {
+            continue;
         }
+        let seen = listed.status.map_or(hidden, States::of);
+        all.push(Sighting {
+            span: view.span,
+            lane: if view.unchanged { Lane::Unchanged(view.filter) } else { Lane::List(view.filter) },
+            poller: view.poller,
+            seen,
+            present: !absent,
+            document: listed.document,
+            misplaced: !absent && seen.meets(hidden),
+            shows_all: absent && hidden == States::GONE,
+        });
     }
     all.sort_by_key(|sighting| sighting.span.s);
     all
+}
+
+/// The same of all lists that are there.
+pub(crate) fn of_lists(evidence: &Evidence, record: &AgentRecord, lease: &Lease) -> Vec<Sighting> {
+    let Some(number) = evidence.numbers.get(&record.id).copied() else { return Vec::new() };
+    let mut told = record.clone();
+    for (list, view) in (0_u32..).zip(&evidence.lists) {
+        let Some(body) = &view.body else { continue };
+        let entry = body.iter().find(|entry| entry.agent == number);
+        let member = evidence.filters[view.filter as usize].members.contains(&number);
+        if entry.is_some() || member {
+            let status = entry.map(|entry| entry.status);
+            told.listed.push(Listed { list, status, document: entry.and_then(|entry| entry.document) });
+        }
+    }
+    sightings(evidence, &evidence.lists, &told, lease, u64::MAX)
+}
+
+/// Gives each agent what these lists said of it, absences included.
+pub(crate) fn distribute(evidence: &mut Evidence, lists: &[ListView]) {
+    for of_filter in &mut evidence.filters {
+        of_filter.members.sort_unstable();
+        of_filter.members.dedup();
+    }
+    for (number, view) in (0_u32..).zip(lists) {
+        let Some(body) = &view.body else { continue };
+        let Some(of_filter) = evidence.filters.get(view.filter as usize) else { continue };
+        let mut absent = of_filter.members.iter().copied().peekable();
+        let mut tell = |agent: u32, listed: Listed| {
+            if let Some(Some(agent)) = evidence.agents.get_mut(agent as usize) {
+                agent.record.listed.push(listed);
+            }
+        };
+        let missing = Listed { list: number, status: None, document: None };
+        let mut last = None;
+        for entry in body.iter().filter(|entry| last.replace(entry.agent) != Some(entry.agent)) {
+            while let Some(agent) = absent.next_if(|agent| *agent < entry.agent) {
+                tell(agent, missing);
+            }
+            let _ = absent.next_if(|agent| *agent == entry.agent);
+            let listed = Listed { list: number, status: Some(entry.status), document: entry.document };
+            tell(entry.agent, listed);
+        }
+        for agent in absent {
+            tell(agent, missing);
+        }
+    }
 }
 
 /// What the absence from a single read says. A registry that never evicts may still answer so for an expired agent.
@@ -107,10 +149,6 @@ pub(crate) fn shown_states(filter: &Filter) -> States {
     filter.status.iter().fold(States::NONE, |states, status: &Status| states.or(States::of(*status)))
 }
 
-fn may_match(filter: &Filter, lease: &Lease) -> bool {
-    filter.label.is_none() && lease.beats.iter().any(|beat| beat.full && declares(filter, beat))
-}
-
 /// Whether every document that may be in force has what the filter asks for. Labels are not in histories.
 fn surely_matches(filter: &Filter, lease: &Lease, view: Span) -> bool {
     if filter.label.is_some() {
@@ -120,16 +158,6 @@ fn surely_matches(filter: &Filter, lease: &Lease, view: Span) -> bool {
         return true;
     }
     let (_, documents) = lease.in_force(view, true);
-    !documents.is_empty() && documents.iter().all(|beat| declares(filter, beat))
-}
-
-fn declares(filter: &Filter, beat: &Beat) -> bool {
-    let has_capability = filter.capability.as_ref().is_none_or(|wanted| {
-        beat.capabilities.as_ref().is_some_and(|declared| declared.iter().any(|name| name == wanted))
-    });
-    let has_type = filter
-        .agent_type
-        .as_ref()
-        .is_none_or(|wanted| beat.agent_type.as_ref().is_some_and(|is| is == wanted));
-    has_capability && has_type
+    !documents.is_empty()
+        && documents.iter().all(|beat| beat.declared.as_ref().is_some_and(|it| it.matches(filter)))
 }

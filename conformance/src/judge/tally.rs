@@ -66,7 +66,12 @@ impl Tally {
         }
     }
 
-    fn add(&mut self, other: Self) {
+    /// As if nothing had been decided.
+    pub(crate) fn undecided(self) -> Self {
+        Self { samples: self.samples, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
         let more = other.broken;
         self.samples += other.samples;
         self.decided += other.decided;
@@ -92,6 +97,26 @@ pub(crate) struct Tallies {
     by_check: BTreeMap<Check, Tally>,
     /// What 304s confirmed although the check of this name forbids it.
     echoes: BTreeMap<Check, Tally>,
+    /// Of the agent at hand.
+    wrong_now: Vec<Span>,
+    pub(crate) wrong_expiries: WrongExpiries,
+}
+
+/// Views that showed an agent as expired or gone although its lease surely ran.
+#[derive(Debug, Default)]
+pub(crate) struct WrongExpiries {
+    pub(crate) count: u64,
+    /// When they ended, for the first of them.
+    pub(crate) instants_us: Vec<u64>,
+}
+
+impl WrongExpiries {
+    fn add(&mut self, instant_us: u64) {
+        self.count += 1;
+        if self.instants_us.len() < super::WRONG_EXPIRY_INSTANTS {
+            self.instants_us.push(instant_us);
+        }
+    }
 }
 
 impl Tallies {
@@ -100,6 +125,20 @@ impl Tallies {
         match lane {
             Lane::Unchanged(_) => self.echoes.entry(check).or_default(),
             _ => self.of(check),
+        }
+    }
+
+    /// Notes a view that showed an agent as expired or gone before its time. What 304s confirm counts where it was said.
+    pub(crate) fn expired_wrongly(&mut self, lane: Lane, view: Span) {
+        if !matches!(lane, Lane::Unchanged(_)) && !self.wrong_now.contains(&view) {
+            self.wrong_now.push(view);
+        }
+    }
+
+    /// Counts each such view of the agent once, however many requirements it breaks.
+    pub(crate) fn settle_wrong_expiries(&mut self) {
+        for view in self.wrong_now.drain(..) {
+            self.wrong_expiries.add(view.e);
         }
     }
 
@@ -127,6 +166,9 @@ impl Tallies {
         use Check::{Race2, Time1, Time2, Time3, Time4, Time5, Time7, Time8, View2};
         // One that no view has shown yet counts as unseen, whatever the clock did to it.
         let of_time = [Time1, Time2, Time3, Time4, Time5, Time7, Race2, View2];
+        for instant_us in &self.wrong_expiries.instants_us {
+            to.wrong_expiries.add(*instant_us);
+        }
         for (_, tally) in self.by_check.into_iter().filter(|(check, _)| of_time.contains(check)) {
             to.of(Time8).add(tally);
         }
@@ -153,10 +195,31 @@ pub(crate) fn report(
     ask: &Ask,
     timeline: impl FnOnce(&Case) -> Vec<String>,
 ) -> RequirementReport {
+    let (verdict, detail) = verdict(row, tally, evidence);
+    let failed = verdict == RequirementVerdict::Fail;
+    RequirementReport {
+        id: row.id.to_owned(),
+        level: row.level.name().to_owned(),
+        text: row.text.to_owned(),
+        verdict,
+        decided: tally.decided,
+        samples: tally.samples,
+        detail,
+        timeline: match &tally.worst {
+            Some(_) if failed && !tally.conversation.is_empty() => tally.conversation.clone(),
+            Some(case) if failed => timeline(case),
+            _ => Vec::new(),
+        },
+        rerun: ask.rerun_of(row.id, evidence.header.seed),
+    }
+}
+
+/// What the tally of a requirement says, and why.
+pub(crate) fn verdict(row: &Requirement, tally: &Tally, evidence: &Evidence) -> (RequirementVerdict, String) {
     let lacking = row.need.lacking(&evidence.header.abilities);
     let whole = wholeness(evidence);
     let left_out = evidence.beside.left_out(row.id).filter(|_| tally.worst.is_none());
-    let (verdict, detail) = if let Some(lacking) = lacking {
+    if let Some(lacking) = lacking {
         (RequirementVerdict::NotApplicable, format!("this kind of registry is not asked: {lacking}"))
     } else if let Some(reason) = left_out {
         (RequirementVerdict::NotApplicable, reason.to_owned())
@@ -178,22 +241,6 @@ pub(crate) fn report(
         )
     } else {
         (RequirementVerdict::Pass, pass_sentence(tally))
-    };
-    let failed = verdict == RequirementVerdict::Fail;
-    RequirementReport {
-        id: row.id.to_owned(),
-        level: row.level.name().to_owned(),
-        text: row.text.to_owned(),
-        verdict,
-        decided: tally.decided,
-        samples: tally.samples,
-        detail,
-        timeline: match &tally.worst {
-            Some(_) if failed && !tally.conversation.is_empty() => tally.conversation.clone(),
-            Some(case) if failed => timeline(case),
-            _ => Vec::new(),
-        },
-        rerun: ask.rerun_of(row.id, evidence.header.seed),
     }
 }
 

@@ -2,10 +2,10 @@
 //! in `stepped`, TIME-9 in `pause`.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use super::Subject;
-use super::evidence::{Evidence, Span};
+use super::evidence::{AgentRecord, Evidence, ListView, Span};
 use super::lease::{States, Timeouts};
 use super::race;
 use super::sighting::{Lane, Sighting};
@@ -19,7 +19,7 @@ mod types;
 mod wave;
 
 pub(super) use pause::check as check_pause;
-pub(super) use stepped::{check_hardships, forget_older, judge_stepped, stepped};
+pub(super) use stepped::{check_hardships, forget_older, stepped};
 pub(super) use types::ByType;
 pub(super) use wave::Wave;
 
@@ -96,6 +96,7 @@ fn check_not_expired(
         race_words(raced),
         milliseconds(subject.timeouts.expires_us)
     );
+    tallies.expired_wrongly(sighting.lane, view);
     tallies.owned(sighting.lane, check).break_with(case(subject, view, deadline - view.e, sentence));
 }
 
@@ -174,36 +175,45 @@ pub(super) fn check_slack(evidence: &Evidence, types: &ByType, tallies: &mut Tal
     }
 }
 
+/// What views of one silence had shown.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    silence: Option<(usize, usize)>,
+    /// End, state and beginning of views that a later one may have begun within.
+    pending: BinaryHeap<Reverse<(u64, u32, u64)>>,
+    reached: Option<(u32, Span)>,
+}
+
 /// TIME-5: between heartbeats a status never goes back.
-pub(super) fn check_order(subject: &Subject<'_>, sightings: &[Sighting], tally: &mut Tally) {
-    let mut silence = None;
-    let mut pending: BinaryHeap<Reverse<(u64, u32, u64)>> = BinaryHeap::new();
-    let mut reached: Option<(u32, Span)> = None;
+pub(super) fn check_order(
+    subject: &Subject<'_>,
+    sightings: &[Sighting],
+    order: &mut Order,
+    tally: &mut Tally,
+) {
     for sighting in sightings.iter().filter(|sighting| !matches!(sighting.lane, Lane::Unchanged(_))) {
         let view = sighting.span;
         let number = subject.lease.silence_number(view);
         if number.is_none() {
             continue;
         }
-        if number != silence {
-            silence = number;
-            pending.clear();
-            reached = None;
+        if number != order.silence {
+            *order = Order { silence: number, ..Order::default() };
         }
-        while let Some(Reverse((end, rank, start))) = pending.peek().copied()
+        while let Some(Reverse((end, rank, start))) = order.pending.peek().copied()
             && end < view.s
         {
-            pending.pop();
-            if reached.is_none_or(|(highest, _)| rank > highest) {
-                reached = Some((rank, Span { s: start, e: end }));
+            order.pending.pop();
+            if order.reached.is_none_or(|(highest, _)| rank > highest) {
+                order.reached = Some((rank, Span { s: start, e: end }));
             }
         }
-        pending.push(Reverse((view.e, sighting.seen.first_rank(), view.s)));
-        match reached {
+        order.pending.push(Reverse((view.e, sighting.seen.first_rank(), view.s)));
+        match order.reached {
             Some((rank, _)) if rank > 0 => tally.decide(None),
             _ => tally.sample(),
         }
-        if let Some((rank, earlier)) = reached
+        if let Some((rank, earlier)) = order.reached
             && sighting.seen.last_rank() < rank
         {
             let sentence = format!(
@@ -226,13 +236,12 @@ const STEADY_BEATS: usize = 5;
 /// TIME-7: steady heartbeats at gaps provably below D never show anything but healthy.
 pub(super) fn check_steady(subject: &Subject<'_>, sightings: &[Sighting], tally: &mut Tally) {
     let steady_us = subject.timeouts.steady_us();
-    let runs = steady_runs(subject, steady_us);
     let mut widest = 0;
     for sighting in sightings.iter().filter(|sighting| !matches!(sighting.lane, Lane::Unchanged(_))) {
         let view = sighting.span;
         let Some(index) = subject.lease.surest(view, false) else { continue };
         let beat = &subject.lease.beats[index];
-        let Some(&(length, gap)) = runs.get(&index) else { continue };
+        let Some((length, gap)) = beat.run else { continue };
         let deadline = beat.span.s.saturating_add(steady_us);
         let (_, carriers) = subject.lease.in_force(view, false);
         let healthy = carriers.iter().all(|beat| beat.reported == Some(reports::history::Reported::Healthy));
@@ -265,25 +274,38 @@ pub(super) fn check_steady(subject: &Subject<'_>, sightings: &[Sighting], tally:
     }
 }
 
-/// For each accepted heartbeat: how many came in a row up to it at gaps provably below `steady_us`, and the widest
-/// gap of theirs.
-fn steady_runs(subject: &Subject<'_>, steady_us: u64) -> HashMap<usize, (usize, u64)> {
-    let mut runs = HashMap::new();
-    let mut previous: Option<(u64, usize, u64)> = None;
-    for (index, beat) in subject.lease.beats.iter().enumerate() {
-        if !beat.certain || beat.restart {
+/// An agent that was let go long ago is not listed again without a call of its own.
+pub(super) fn check_long_gone(
+    evidence: &Evidence,
+    record: &AgentRecord,
+    lists: &[ListView],
+    due: u64,
+    tallies: &mut Tallies,
+) {
+    // A restart may give a full lease to whoever stands in the store.
+    let longest = evidence.header.policies.values().map(|policy| policy.expires_after_ms).max().unwrap_or(0);
+    let restarted = evidence.restarts.last().map(|restart| restart.started.e);
+    let leased = restarted.map_or(0, |at| at.saturating_add(longest.saturating_mul(1000)));
+    for listed in &record.listed {
+        let (Some(status), Some(view)) = (listed.status, lists.get(listed.list as usize)) else { continue };
+        let span = view.span;
+        if view.unchanged || !States::of(status).within(States::LIVE) || span.s <= due.max(leased) {
             continue;
         }
-        let run = match previous {
-            Some((s, length, widest)) if beat.span.e.saturating_sub(s) < steady_us => {
-                (length + 1, widest.max(beat.span.e - s))
-            }
-            _ => (1, 0),
-        };
-        runs.insert(index, run);
-        previous = Some((beat.span.s, run.0, run.1));
+        let sentence = format!(
+            "{} was shown as {} although it was silent for so long that it must have been gone at {} ms.",
+            record.id,
+            States::of(status).words(),
+            milliseconds(due)
+        );
+        tallies.of(Check::Time4).break_with(Case {
+            agent: Some(record.id.clone()),
+            view: span,
+            wrong: span,
+            by_us: span.s - due,
+            sentence,
+        });
     }
-    runs
 }
 
 pub(super) fn case(subject: &Subject<'_>, view: Span, by_us: u64, sentence: String) -> Case {

@@ -1,20 +1,19 @@
-//! VIEW-2: read your write. VIEW-3: what a 304 stands for.
+//! VIEW-2: read your write. VIEW-3: one tag, one body; which 304s it allows is in `quiet`.
 
 use std::collections::BTreeMap;
 
 use reports::history::{Outcome, Reported};
 
 use super::Subject;
-use super::evidence::{Evidence, ListView, Span};
+use super::evidence::{Evidence, Span};
 use super::lease::States;
-use super::quiet::Changes;
 use super::sighting::{Lane, Sighting};
 use super::tally::{Case, Tallies, Tally, milliseconds};
 use super::time::case;
 use crate::catalogue::Check;
 
 /// What earlier views of an agent had shown, lane by lane.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Memory {
     lanes: BTreeMap<Lane, Shown>,
     seen_anywhere_us: Option<u64>,
@@ -200,66 +199,21 @@ fn check_status(subject: &Subject<'_>, sighting: &Sighting, memory: &Memory) -> 
     Some(case(subject, view, view.s.saturating_sub(changed.e), sentence))
 }
 
-/// VIEW-3: one tag, one body; and no 304 to a tag that the views before and behind it had left.
-pub(super) fn check_tags(evidence: &Evidence, tally: &mut Tally) {
+/// VIEW-3: one tag, one body.
+pub(super) fn check_clashes(evidence: &Evidence, tally: &mut Tally) {
     for clash in &evidence.clashes {
-        let (first, second) = (&evidence.lists[clash.first as usize], &evidence.lists[clash.second as usize]);
         tally.break_with(Case {
             agent: None,
-            view: second.span,
-            wrong: Span { s: first.span.s, e: second.span.e },
+            view: clash.second,
+            wrong: Span { s: clash.first.s, e: clash.second.e },
             by_us: 0,
             sentence: format!(
                 "The entity tag {} was given at {} ms and again at {} ms, to different bodies.",
                 clash.etag,
-                milliseconds(first.span.e),
-                milliseconds(second.span.e)
+                milliseconds(clash.first.e),
+                milliseconds(clash.second.e)
             ),
         });
     }
-    if evidence.lists.iter().any(|view| view.unchanged) {
-        let changes = Changes::of(evidence);
-        for filter in 0..evidence.filters.len() {
-            check_sandwiches(evidence, filter, &changes, tally);
-        }
-    }
-}
-
-fn check_sandwiches(evidence: &Evidence, filter: usize, changes: &Changes, tally: &mut Tally) {
-    let of_filter = || evidence.lists.iter().filter(|view| view.filter as usize == filter);
-    let mut whole: Vec<&ListView> = of_filter().filter(|view| !view.unchanged).collect();
-    whole.sort_by_key(|view| view.span.s);
-    let mut by_end = whole.clone();
-    by_end.sort_by_key(|view| view.span.e);
-    for view in of_filter().filter(|view| view.unchanged) {
-        let before = by_end.partition_point(|other| other.span.e < view.span.s).checked_sub(1);
-        let after = whole.get(whole.partition_point(|other| other.span.s <= view.span.e));
-        let (Some(before), Some(after)) = (before.map(|index| by_end[index]), after) else {
-            tally.sample();
-            continue;
-        };
-        let between = Span { s: before.span.s, e: after.span.e };
-        // Equal tags alone do not prove that nothing changed there and back in between.
-        let still =
-            (before.revision.is_some() && before.revision == after.revision) || !changes.may_fall_in(between);
-        if before.etag.is_none() || before.etag != after.etag || !still {
-            tally.sample();
-            continue;
-        }
-        tally.decide(None);
-        if view.etag != before.etag {
-            tally.break_with(Case {
-                agent: None,
-                view: view.span,
-                wrong: view.span,
-                by_us: 0,
-                sentence: format!(
-                    "A 304 at {} ms confirmed the entity tag {}, though the whole answers before and behind it carry {}.",
-                    milliseconds(view.span.s),
-                    view.etag.as_deref().unwrap_or("none"),
-                    before.etag.as_deref().unwrap_or("none")
-                ),
-            });
-        }
-    }
+    tally.broken += evidence.more_clashes;
 }

@@ -178,8 +178,21 @@ impl Story {
         judge(self.all_lines().into_iter().map(Ok), ask)
     }
 
+    /// Judged at once, and in pieces of a few lines each: the verdicts must be the same.
     fn judged(&self) -> Judgement {
-        self.judged_by(&Ask::default()).unwrap()
+        let whole = self.judged_by(&Ask::default()).unwrap();
+        for settle_every in [1, 2, 3, 7] {
+            let pieces = self.judged_by(&Ask { settle_every, ..Ask::default() }).unwrap();
+            let verdicts = |judgement: &Judgement| -> Vec<_> {
+                let rows = judgement.requirements.iter();
+                rows.map(|row| (row.id.clone(), row.verdict, row.decided, row.samples, row.detail.clone()))
+                    .collect()
+            };
+            assert_eq!(verdicts(&pieces), verdicts(&whole), "in pieces of {settle_every} lines");
+            assert_eq!(pieces.wrong_expiry_instants_us, whole.wrong_expiry_instants_us);
+            assert_eq!(pieces.freshness, whole.freshness, "in pieces of {settle_every} lines");
+        }
+        whole
     }
 
     fn row(&self, id: &str) -> RequirementReport {

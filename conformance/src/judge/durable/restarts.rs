@@ -48,20 +48,34 @@ pub(super) fn check_mortal(subject: &Subject<'_>, sighting: &Sighting, tallies: 
     }
 }
 
+/// For each restart the view that showed the agent as expired or gone, ended before the kill and was nearest to it.
+pub(in crate::judge) type Stays = Vec<Option<(Span, States)>>;
+
 /// DURABLE-4: who was shown expired or gone before a kill is not there behind it without a call of its own.
-pub(super) fn check_stays(subject: &Subject<'_>, sightings: &[Sighting], tally: &mut Tally) {
+pub(super) fn check_stays(
+    subject: &Subject<'_>,
+    sightings: &[Sighting],
+    stays: &mut Stays,
+    tally: &mut Tally,
+) {
     let ended = States::EXPIRED.or(States::GONE);
-    for restart in &subject.evidence.restarts {
-        // The view that ended before the kill and was nearest to it.
+    let restarts = &subject.evidence.restarts;
+    stays.resize(restarts.len(), None);
+    for (restart, nearest) in restarts.iter().zip(stays) {
         let before = sightings
             .iter()
             .filter(|seen| !matches!(seen.lane, Lane::Unchanged(_)) && seen.seen.within(ended))
             .filter(|seen| seen.span.e <= restart.killed.s)
             .max_by_key(|seen| seen.span.e);
-        let Some(before) = before else { continue };
+        if let Some(before) = before
+            && nearest.is_none_or(|(known, _)| before.span.e >= known.e)
+        {
+            *nearest = Some((before.span, before.seen));
+        }
+        let Some((before, before_seen)) = *nearest else { continue };
         let behind = sightings.iter().filter(|seen| seen.span.s >= restart.started.s);
         for seen in behind.filter(|seen| !matches!(seen.lane, Lane::Unchanged(_))) {
-            let acted = |act_by: u64, begun: u64| act_by > before.span.s && begun < seen.span.e;
+            let acted = |act_by: u64, begun: u64| act_by > before.s && begun < seen.span.e;
             let called =
                 subject.lease.beats.iter().any(|beat| !beat.restart && acted(beat.act_by, beat.span.s));
             // Who comes back after it had left is DURABLE-1's.
@@ -76,10 +90,10 @@ pub(super) fn check_stays(subject: &Subject<'_>, sightings: &[Sighting], tally: 
                      {} and it had not called since.",
                     subject.id,
                     seen.seen.words(),
-                    milliseconds(before.span.e),
-                    before.seen.words()
+                    milliseconds(before.e),
+                    before_seen.words()
                 );
-                tally.break_with(case(subject, seen.span, seen.span.s - before.span.e, sentence));
+                tally.break_with(case(subject, seen.span, seen.span.s - before.e, sentence));
             }
         }
     }
@@ -88,14 +102,9 @@ pub(super) fn check_stays(subject: &Subject<'_>, sightings: &[Sighting], tally: 
 /// DURABLE-4: revisions and event numbers behind a restart are not below those before the kill.
 pub(super) fn check_numbers(evidence: &Evidence, tally: &mut Tally) {
     let mut pairs = 0;
-    for restart in &evidence.restarts {
+    for (restart, revisions) in evidence.restarts.iter().zip(&evidence.beside.revisions) {
         let before = |span: Span| span.e <= restart.killed.s;
-        let behind = |span: Span| span.s >= restart.started.s;
-        let revisions = &evidence.beside.revisions;
-        let highest =
-            revisions.iter().filter(|(span, _)| before(*span)).max_by_key(|(_, revision)| *revision);
-        let lowest = revisions.iter().filter(|(span, _)| behind(*span)).min_by_key(|(_, revision)| *revision);
-        if let (Some(highest), Some(lowest)) = (highest, lowest) {
+        if let [Some(highest), Some(lowest)] = revisions {
             pairs += 1;
             tally.decide(None);
             if lowest.1 < highest.1 {
@@ -106,8 +115,7 @@ pub(super) fn check_numbers(evidence: &Evidence, tally: &mut Tally) {
         let numbers = of_events.flat_map(|seen| seen.numbers.iter().map(move |number| (seen, *number)));
         // Events of an agent that first called behind the restart are new ones.
         let is_new = |agent: &String| {
-            let record = evidence.agents.get(agent);
-            let first = record.and_then(|record| record.beats.iter().map(|beat| beat.span.s).min());
+            let first = evidence.agent(agent).and_then(|agent| agent.record.born);
             first.is_some_and(|first| first >= restart.started.s)
         };
         let highest = numbers.clone().filter(|(seen, _)| before(seen.span)).max_by_key(|(_, number)| *number);

@@ -6,6 +6,7 @@ use reports::history::{Operation, Outcome};
 
 use super::super::beside::{Trouble, Troubled};
 use super::super::evidence::{Evidence, Span};
+use super::super::settle::Horizon;
 use super::super::sighting::{Lane, Sighting};
 use super::super::tally::{Case, Tallies, Tally, milliseconds};
 use super::super::time::case;
@@ -13,11 +14,18 @@ use super::super::{Subject, view};
 use crate::catalogue::Check;
 
 /// DURABLE-5, agent by agent: nobody who lives is told that nobody knows it, and nothing acknowledged is lost.
-pub(in crate::judge) fn check_agent(subject: &Subject<'_>, sightings: &[Sighting], tally: &mut Tally) {
+pub(in crate::judge) fn check_agent(
+    subject: &Subject<'_>,
+    sightings: &[Sighting],
+    horizon: Horizon,
+    tally: &mut Tally,
+) {
     let beside = &subject.evidence.beside;
     let Some(first) = beside.troubles.first() else { return };
-    for call in beside.troubled.iter().filter(|call| call.agent == subject.id && call.span.s >= first.held.s)
-    {
+    let now = |call: &&Troubled| {
+        (horizon.from..horizon.until).contains(&call.span.s) && call.span.s >= first.held.s
+    };
+    for call in beside.troubled.iter().filter(now).filter(|call| call.agent == subject.id) {
         if surely_lives(subject, call.span) && call.outcome == Outcome::Unknown {
             let sentence = format!(
                 "A {} of {} was answered {} at {} ms, when the store was locked or had been, although the agent lived.",

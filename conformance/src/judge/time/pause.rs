@@ -4,13 +4,27 @@ use super::super::Subject;
 use super::super::beside::Pause;
 use super::super::evidence::Span;
 use super::super::lease::States;
+use super::super::settle::{Horizon, Kept};
 use super::super::sighting::{Lane, Sighting};
-use super::super::tally::{Tally, milliseconds};
+use super::super::tally::{Tallies, milliseconds};
 use super::case;
+use crate::catalogue::Check;
 
 /// Who lived when the process was stopped, and calls within X of the resume, is never shown expired.
-pub(in crate::judge) fn check(subject: &Subject<'_>, sightings: &[Sighting], tally: &mut Tally) {
-    for pause in &subject.evidence.pauses {
+pub(in crate::judge) fn check(
+    subject: &Subject<'_>,
+    sightings: &[Sighting],
+    kept: &mut Kept,
+    horizon: Horizon,
+    tallies: &mut Tallies,
+) {
+    while let Some(pause) = subject.evidence.pauses.get(kept.pauses) {
+        // Whatever can count for it has begun by then.
+        let known = pause.continued.e.saturating_add(subject.timeouts.expires_us);
+        if horizon.until <= known && !horizon.last {
+            return;
+        }
+        kept.pauses += 1;
         let Some(first) = first_call(subject, sightings, pause) else { continue };
         // From its answer on the new heartbeat decides, and TIME-2 with it; a refusal of it is judged here.
         let until = pause.continued.s.saturating_add(subject.timeouts.expires_us);
@@ -21,7 +35,7 @@ pub(in crate::judge) fn check(subject: &Subject<'_>, sightings: &[Sighting], tal
                 && (seen.span.s < first.e || seen.span == first)
         };
         for seen in sightings.iter().filter(within) {
-            tally.decide(None);
+            tallies.of(Check::Time9).decide(None);
             if !seen.seen.meets(States::LIVE) {
                 let sentence = format!(
                     "{} was {} behind a pause of {} ms, although it had lived when the process was stopped and called \
@@ -32,7 +46,9 @@ pub(in crate::judge) fn check(subject: &Subject<'_>, sightings: &[Sighting], tal
                     milliseconds(first.e.saturating_sub(pause.continued.s)),
                     milliseconds(subject.timeouts.expires_us)
                 );
-                tally.break_with(case(subject, seen.span, until - seen.span.e, sentence));
+                tallies.expired_wrongly(seen.lane, seen.span);
+                let case = case(subject, seen.span, until - seen.span.e, sentence);
+                tallies.of(Check::Time9).break_with(case);
             }
         }
     }

@@ -1,10 +1,10 @@
 //! TIME-8: an agent that lives while the wall clock is stepped is judged as any other, and what it shows counts for
 //! TIME-8 instead of TIME-1 to TIME-5.
 
+use super::super::Subject;
 use super::super::evidence::Evidence;
 use super::super::sighting::Sighting;
 use super::super::tally::Tallies;
-use super::super::{Subject, judge_agent};
 use crate::catalogue::Check;
 
 /// Whether it first called in a life of the process in which the clock was stepped.
@@ -26,13 +26,6 @@ pub(in crate::judge) fn forget_older(subject: &Subject<'_>, sightings: &mut Vec<
     if subject.record.beats.iter().any(|beat| beat.span.s < begun.killed.s) {
         sightings.retain(|seen| seen.span.e <= begun.killed.s);
     }
-}
-
-/// Judges it apart, then adds it up.
-pub(in crate::judge) fn judge_stepped(subject: &Subject<'_>, sightings: &[Sighting], tallies: &mut Tallies) {
-    let mut apart = Tallies::default();
-    judge_agent(subject, sightings, &mut apart);
-    apart.hand_over_stepped(tallies);
 }
 
 /// What was not done in this run decides nothing.

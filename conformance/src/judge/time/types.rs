@@ -39,18 +39,31 @@ struct Count {
 
 impl ByType {
     /// Holds one agent to its own policy and to each other one.
-    pub(in crate::judge) fn take(&mut self, subject: &Subject<'_>, sightings: &[Sighting]) {
+    pub(in crate::judge) fn take(
+        &mut self,
+        subject: &Subject<'_>,
+        sightings: &[Sighting],
+        memory: &mut Memory,
+    ) {
         let policies = &subject.evidence.header.policies;
-        let Some(own) = policies.get(&subject.agent_type).or_else(|| policies.get("default")) else { return };
-        let judged = self.types.entry(subject.agent_type.clone()).or_default();
+        let Some(own) = policies.get(subject.agent_type).or_else(|| policies.get("default")) else { return };
+        if !self.types.contains_key(subject.agent_type) {
+            self.types.insert(subject.agent_type.to_owned(), Judged::default());
+        }
+        let Some(judged) = self.types.get_mut(subject.agent_type) else { return };
         judged.policy = Some(*own);
-        if let Some(case) = judged.own.add(subject, sightings)
+        // One policy for all leaves nothing to tell apart.
+        if policies.values().all(|policy| policy == own) {
+            return;
+        }
+        for (name, policy) in policies.iter().filter(|(_, policy)| *policy != own) {
+            let count = judged.others.entry(name.clone()).or_default();
+            count.add(&subject.under(policy), sightings, &mut memory.clone());
+        }
+        if let Some(case) = judged.own.add(subject, sightings, memory)
             && judged.worst.as_ref().is_none_or(|worst| case.by_us > worst.by_us)
         {
             judged.worst = Some(case);
-        }
-        for (name, policy) in policies.iter().filter(|(_, policy)| *policy != own) {
-            judged.others.entry(name.clone()).or_default().add(&subject.under(policy), sightings);
         }
     }
 
@@ -112,11 +125,10 @@ impl Count {
     }
 
     /// Adds an agent's views; gives the worst breach.
-    fn add(&mut self, subject: &Subject<'_>, sightings: &[Sighting]) -> Option<Case> {
+    fn add(&mut self, subject: &Subject<'_>, sightings: &[Sighting], memory: &mut Memory) -> Option<Case> {
         let mut tallies = Tallies::default();
-        let mut memory = Memory::default();
         for sighting in sightings.iter().filter(|sighting| !matches!(sighting.lane, Lane::Unchanged(_))) {
-            check_early(subject, sighting, &memory, &mut tallies);
+            check_early(subject, sighting, memory, &mut tallies);
             check_late(subject, sighting, &mut tallies);
             memory.remember(subject, sighting);
         }
