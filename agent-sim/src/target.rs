@@ -39,6 +39,14 @@ pub enum TargetError {
         /// As given.
         name: String,
     },
+    /// This kind of registry cannot keep the timeouts.
+    #[error("the dialect {dialect} cannot hold a registry to these policies: {reason}")]
+    Policies {
+        /// Its name.
+        dialect: String,
+        /// What cannot be kept, and what to write instead.
+        reason: String,
+    },
     /// It could not be started.
     #[error("the registry did not start: {0}")]
     Launch(#[from] LaunchError),
@@ -87,6 +95,7 @@ impl Target {
     ) -> Result<Self, TargetError> {
         let dialect = dialect::by_name(&target.dialect)
             .ok_or_else(|| TargetError::UnknownDialect { name: target.dialect.clone() })?;
+        let dialect = told(dialect, &policies_in_ms(&target.policies))?;
         let process = match &target.kind {
             TargetKind::Reference => Some(reference_launch(reference_program.to_owned(), &target.policies)),
             TargetKind::Command(command) => Some(command_launch(command)),
@@ -117,6 +126,17 @@ impl Target {
             (policies_in_ms(&target.policies), whole_ms(target.transition_bound))
         };
         Ok(Self { client, process, policies, transition_bound_ms, dialect, url })
+    }
+}
+
+/// The dialect, told the timeouts if it needs them. What a registry tells of itself it need not be told.
+fn told(
+    dialect: Arc<dyn Dialect>,
+    policies: &BTreeMap<String, Policy>,
+) -> Result<Arc<dyn Dialect>, TargetError> {
+    match dialect.with_policies(policies) {
+        Ok(told) => Ok(told.unwrap_or(dialect)),
+        Err(reason) => Err(TargetError::Policies { dialect: dialect.name().to_owned(), reason }),
     }
 }
 

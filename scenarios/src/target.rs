@@ -12,7 +12,7 @@ use crate::values;
 /// The ways in which a registry is had; the first is the default.
 const KINDS: [&str; 3] = ["reference", "command", "url"];
 /// The dialects that the harness speaks; the first is the default.
-pub(crate) const DIALECTS: [&str; 2] = ["wallflower", "mcp-mesh"];
+pub(crate) const DIALECTS: [&str; 4] = ["wallflower", "mcp-mesh", "etcd", "nacos"];
 
 pub(crate) const TARGET_KEYS: [&str; 9] = [
     "kind",
