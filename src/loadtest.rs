@@ -15,8 +15,19 @@ use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     let scenario = scenario(arguments)?;
     let folder = run::output_folder(arguments.out.as_deref(), &scenario.name)?;
+    let (report, exit_code) = run_scenario(scenario, &folder, arguments.quiet)?;
+    run::close(&report, &folder)?;
+    Ok(exit_code)
+}
+
+/// Runs a scenario and judges it; the history lands in `folder`. Tells the exit code of such a run too.
+pub(crate) fn run_scenario(
+    scenario: Scenario,
+    folder: &Path,
+    quiet: bool,
+) -> Result<(RunReport, u8), Failure> {
     let history = folder.join(HISTORY);
-    let outcome = drive(&scenario, &history, arguments.quiet).inspect_err(|_| run::discard_empty(&folder))?;
+    let outcome = drive(&scenario, &history, quiet).inspect_err(|_| run::discard_empty(folder))?;
     let requirements = judged(&scenario, &history)?;
     let decision = decide(&Findings {
         interrupted: outcome.interrupted,
@@ -47,8 +58,7 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
         scenario_text: scenario.text,
         ..run::blank_report(Kind::Loadtest)
     };
-    run::close(&report, &folder)?;
-    Ok(decision.exit_code)
+    Ok((report, decision.exit_code))
 }
 
 fn scenario(arguments: &Loadtest) -> Result<Scenario, Failure> {

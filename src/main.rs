@@ -9,6 +9,7 @@
 //! - [`agents`]: lists the agents of a running registry, for people.
 //! - [`events`]: tells what happens in a running registry, for people.
 //! - [`loadtest`]: a scenario against a registry.
+//! - [`peers`]: one scenario on every registry that is found here.
 //! - [`scenario`]: looks at scenario files: what is wrong with them, and what they would ask for.
 //! - [`doctor`]: whether this machine is fit for load tests.
 //! - [`conformance`]: the requirements against a registry.
@@ -25,6 +26,7 @@ mod doctor;
 mod events;
 mod judge;
 mod loadtest;
+mod peers;
 mod progress;
 mod run;
 mod scenario;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
+        Command::Peers(arguments) => peers::peers(&arguments),
         Command::Scenario(command) => scenario::scenario(&command),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),

@@ -39,6 +39,12 @@ impl Failure {
         Self { code, text: format!("{:?}", miette::Report::new(error)) }
     }
 
+    /// What is printed.
+    pub(crate) fn words(&self) -> String {
+        let text = self.text.trim();
+        text.strip_prefix("error: ").unwrap_or(text).to_owned()
+    }
+
     /// To standard error.
     pub(crate) fn print(&self) {
         let _ = writeln!(std::io::stderr().lock(), "{}", self.text.trim_end());

@@ -33,8 +33,15 @@ pub use error::ScenarioError;
 use model::{Policy, Scenario};
 
 /// The scenarios that come with the program, from its root folder.
-pub const SHIPPED: [&str; 3] =
-    ["scenarios/quickstart.toml", "scenarios/ci.toml", "scenarios/peers/mcp-mesh.toml"];
+pub const SHIPPED: [&str; 7] = [
+    "scenarios/quickstart.toml",
+    "scenarios/ci.toml",
+    "scenarios/peers/common.toml",
+    "scenarios/peers/reference.toml",
+    "scenarios/peers/mcp-mesh.toml",
+    "scenarios/peers/etcd.toml",
+    "scenarios/peers/r-nacos.toml",
+];
 
 /// Reads a scenario file, with the assignments of `--set` applied.
 ///
