@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agent_sim::dialect::Dialect;
+use agent_sim::dialect::{Dialect, DialectError};
 use reports::result::{Kind, RunReport, SCHEMA, Verdict};
 use tokio::sync::watch;
 
@@ -74,11 +74,11 @@ pub(crate) fn discard_empty(folder: &Path) {
     let _ = std::fs::remove_dir(folder);
 }
 
-/// The dialect of this name.
+/// The dialect of this name, or that of the file of this name.
 pub(crate) fn dialect(name: &str) -> Result<Arc<dyn Dialect>, Failure> {
-    agent_sim::dialect::by_name(name).ok_or_else(|| {
-        let known = agent_sim::dialect::NAMES.join(", ");
-        Failure::new(USAGE, format!("unknown dialect `{name}`; known are {known}"))
+    agent_sim::dialect::open(name).map_err(|error| match error {
+        DialectError::Description(error) => Failure::diagnostic(USAGE, *error),
+        unknown => Failure::new(USAGE, unknown),
     })
 }
 

@@ -10,7 +10,7 @@ use scenarios::model::{self, TargetKind};
 
 use crate::client::{Client, SendError};
 use crate::clock::Clock;
-use crate::dialect::{self, Dialect, WireRequest, wallflower};
+use crate::dialect::{self, Dialect, DialectError, WireRequest, wallflower};
 use crate::process::{LaunchError, RegistryProcess, command_launch, reference_launch};
 
 /// A registry that answers.
@@ -33,12 +33,9 @@ pub struct Target {
 /// Why there is no registry to test.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// No dialect has this name.
-    #[error("there is no dialect `{name}`; the dialects are {}", dialect::NAMES.join(", "))]
-    UnknownDialect {
-        /// As given.
-        name: String,
-    },
+    /// There is no such dialect.
+    #[error(transparent)]
+    Dialect(#[from] DialectError),
     /// This kind of registry cannot keep the timeouts.
     #[error("the dialect {dialect} cannot hold a registry to these policies: {reason}")]
     Policies {
@@ -93,8 +90,7 @@ impl Target {
         clock: Clock,
         timeout: Duration,
     ) -> Result<Self, TargetError> {
-        let dialect = dialect::by_name(&target.dialect)
-            .ok_or_else(|| TargetError::UnknownDialect { name: target.dialect.clone() })?;
+        let dialect = dialect::open(&target.dialect)?;
         let dialect = told(dialect, &policies_in_ms(&target.policies))?;
         let process = match &target.kind {
             TargetKind::Reference => Some(reference_launch(reference_program.to_owned(), &target.policies)),

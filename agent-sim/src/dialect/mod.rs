@@ -5,21 +5,26 @@
 //! - [`mcp_mesh`]: the Go registry of mcp-mesh.
 //! - [`etcd`]: keys on leases, by etcd's JSON gateway.
 //! - [`nacos`]: the open API of Nacos, as r-nacos speaks it.
+//! - [`described`]: what a TOML file describes; `template` fills in its texts.
 //!
 //! docs/dialects.md says how to add one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reports::history::{Abilities, Filter, Operation, Outcome, Policy, Reported, Seen, Sent};
 use serde::de::DeserializeOwned;
 
+pub mod described;
 pub mod etcd;
 pub mod mcp_mesh;
 pub mod nacos;
 pub mod wallflower;
+
+mod template;
 
 /// The names of all dialects, as the command line and scenarios write them.
 pub const NAMES: [&str; 4] = [wallflower::NAME, mcp_mesh::NAME, etcd::NAME, nacos::NAME];
@@ -33,6 +38,32 @@ pub fn by_name(name: &str) -> Option<Arc<dyn Dialect>> {
         nacos::NAME => Some(Arc::new(nacos::Nacos)),
         _ => None,
     }
+}
+
+/// The dialect of this name, or the one that the file of this name describes, if it ends in `.toml`.
+///
+/// # Errors
+/// When there is neither, or the file is not as it should be.
+pub fn open(name: &str) -> Result<Arc<dyn Dialect>, DialectError> {
+    if scenarios::is_described(name) {
+        let description = scenarios::description::load(Path::new(name)).map_err(Box::new)?;
+        return Ok(Arc::new(described::Described::new(description)));
+    }
+    by_name(name).ok_or_else(|| DialectError::Unknown { name: name.to_owned() })
+}
+
+/// Why there is no dialect.
+#[derive(Debug, thiserror::Error)]
+pub enum DialectError {
+    /// No dialect has this name.
+    #[error("there is no dialect `{name}`; the dialects are {}, and TOML files that describe one", NAMES.join(", "))]
+    Unknown {
+        /// As given.
+        name: String,
+    },
+    /// The file that is to describe it.
+    #[error(transparent)]
+    Description(#[from] Box<scenarios::ScenarioError>),
 }
 
 /// What an agent declares of itself.

@@ -1,5 +1,6 @@
 //! What each dialect says and understands.
 
+mod described;
 mod etcd;
 mod nacos;
 #[cfg(feature = "peers")]
