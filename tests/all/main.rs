@@ -19,6 +19,7 @@ mod kills;
 mod loadtest;
 mod not_judged;
 mod operations;
+mod peers;
 mod program;
 mod protected;
 mod readme;

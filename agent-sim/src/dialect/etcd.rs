@@ -6,7 +6,7 @@
 //! agent's, so that nothing has to be remembered.
 //!
 //! What it lacks: a degraded state, a trace of what expired (a dead lease takes its key along, so that it never shows
-//! and never evicts an expired agent), filters, entity tags, epochs. Leases are whole seconds; what is below two would
+//! and never evicts an expired agent), filters, entity tags, revisions of a list, epochs. Leases are whole seconds; what is below two would
 //! silently become two, so such policies are refused.
 
 use std::collections::BTreeMap;
@@ -60,7 +60,8 @@ impl Dialect for Etcd {
             policies_by_type: true,
             single_read: true,
             conditional_lists: false,
-            revisions: true,
+            // Its revision counts every write to the store: it is not that of the list.
+            revisions: false,
             epochs: false,
             durable: true,
             lease_after_restart: true,
@@ -256,7 +257,6 @@ fn renewal(answer: &WireAnswer) -> Reading {
 fn registration(document: &Document, answer: &WireAnswer) -> Reading {
     #[derive(Deserialize)]
     struct Body {
-        header: Header,
         prev_kv: Option<Entry>,
     }
     if !is_put(answer) {
@@ -268,7 +268,7 @@ fn registration(document: &Document, answer: &WireAnswer) -> Reading {
             Some(before) if before.value == value(document) => Outcome::Renewed,
             Some(_) => Outcome::Updated,
         };
-        Reading::of(outcome).seeing(Seen { revision: body.header.revision.parse().ok(), ..Seen::default() })
+        Reading::of(outcome)
     })
 }
 
