@@ -20,6 +20,9 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 pass, 1 a threshold broken, 2 a requirement broken, 3 invalid or undecided, \
                           4 usage or scenario error, 130 interrupted (the report is written all the same).";
 
+const PEERS_EXIT_CODES: &str = "Exit codes: 0 every run is valid (what is broken stands in the table), 3 a run was invalid or did \
+                                not start, 4 usage or scenario error, 130 interrupted.";
+
 /// The sub-commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -31,6 +34,9 @@ pub(crate) enum Command {
     /// Say what differs between load tests, and whether chance explains it.
     #[command(after_help = series::COMPARE_HELP)]
     Compare(Compare),
+    /// Run one scenario on every registry that is found here, and print one table.
+    #[command(after_help = PEERS_EXIT_CODES)]
+    Peers(Peers),
     /// Look at scenario files before anything runs.
     #[command(subcommand)]
     Scenario(Scenario),
@@ -114,7 +120,7 @@ pub(crate) struct Loadtest {
     /// A registry that runs already, instead of the scenario's.
     #[arg(long, value_name = "URL")]
     pub(crate) target: Option<String>,
-    /// How to speak to it: wallflower or mcp-mesh.
+    /// How to speak to it: wallflower, mcp-mesh, etcd, nacos, or a TOML file that describes it.
     #[arg(long, value_name = "NAME")]
     pub(crate) dialect: Option<String>,
     /// The seed of the plan, instead of the scenario's.
@@ -131,6 +137,23 @@ pub(crate) struct Loadtest {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) series: Series,
+}
+
+/// `wallflower peers`.
+#[derive(Debug, Args)]
+pub(crate) struct Peers {
+    /// A scenario file for each registry [default: those in scenarios/peers].
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<PathBuf>,
+    /// Change every scenario: `--set fleets.workers.agents=1000`. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Where the table and each run's report go [default: reports/runs/peers-<UTC time>].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the table only.
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// `wallflower scenario`.
@@ -186,7 +209,7 @@ pub(crate) struct Conformance {
     /// A registry that runs already; without it the reference is started.
     #[arg(long, value_name = "URL")]
     pub(crate) target: Option<String>,
-    /// How to speak to it: wallflower or mcp-mesh.
+    /// How to speak to it: wallflower, mcp-mesh, etcd, nacos, or a TOML file that describes it.
     #[arg(long, value_name = "NAME", default_value = "wallflower")]
     pub(crate) dialect: String,
     /// Its timeouts, where it does not tell them itself: TOML or JSON.

@@ -11,6 +11,7 @@
 //! - [`loadtest`]: a scenario against a registry.
 //! - [`compare`]: load tests beside one another.
 //! - [`capacity`]: how much of a scenario a registry bears.
+//! - [`peers`]: one scenario on every registry that is found here.
 //! - [`scenario`]: looks at scenario files: what is wrong with them, and what they would ask for.
 //! - [`doctor`]: whether this machine is fit for load tests.
 //! - [`conformance`]: the requirements against a registry.
@@ -29,6 +30,7 @@ mod doctor;
 mod events;
 mod judge;
 mod loadtest;
+mod peers;
 mod progress;
 mod run;
 mod scenario;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
         Command::Compare(arguments) => compare::compare_runs(&arguments),
+        Command::Peers(arguments) => peers::peers(&arguments),
         Command::Scenario(command) => scenario::scenario(&command),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),

@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agent_sim::dialect::Dialect;
+use agent_sim::dialect::{Dialect, DialectError};
 use reports::result::{Kind, RunReport, SCHEMA, Verdict};
 use tokio::sync::watch;
 
@@ -39,6 +39,12 @@ impl Failure {
         Self { code, text: format!("{:?}", miette::Report::new(error)) }
     }
 
+    /// What is printed.
+    pub(crate) fn words(&self) -> String {
+        let text = self.text.trim();
+        text.strip_prefix("error: ").unwrap_or(text).to_owned()
+    }
+
     /// To standard error.
     pub(crate) fn print(&self) {
         let _ = writeln!(std::io::stderr().lock(), "{}", self.text.trim_end());
@@ -68,11 +74,11 @@ pub(crate) fn discard_empty(folder: &Path) {
     let _ = std::fs::remove_dir(folder);
 }
 
-/// The dialect of this name.
+/// The dialect of this name, or that of the file of this name.
 pub(crate) fn dialect(name: &str) -> Result<Arc<dyn Dialect>, Failure> {
-    agent_sim::dialect::by_name(name).ok_or_else(|| {
-        let known = agent_sim::dialect::NAMES.join(", ");
-        Failure::new(USAGE, format!("unknown dialect `{name}`; known are {known}"))
+    agent_sim::dialect::open(name).map_err(|error| match error {
+        DialectError::Description(error) => Failure::diagnostic(USAGE, *error),
+        unknown => Failure::new(USAGE, unknown),
     })
 }
 

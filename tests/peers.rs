@@ -32,6 +32,61 @@ heartbeat_interval = "1s"
 expires_after = "4s"
 "#;
 
+/// Two types, since each lease has a time of its own; etcd looks for dead ones every 500 ms.
+const ETCD_POLICIES: &str = r#"
+transition_bound = "1s"
+[policies.default]
+heartbeat_interval = "1s"
+expires_after = "4s"
+[policies.patient]
+heartbeat_interval = "2s"
+expires_after = "6s"
+"#;
+
+/// A running etcd of one member, killed when dropped.
+struct Etcd {
+    child: Child,
+    url: String,
+}
+
+impl Etcd {
+    fn start(folder: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}");
+        let child = Command::new("etcd")
+            .arg(format!("--data-dir={}", folder.join("etcd").display()))
+            .args([format!("--listen-client-urls={url}"), format!("--advertise-client-urls={url}")])
+            .args([
+                "--listen-peer-urls=http://127.0.0.1:0",
+                "--initial-advertise-peer-urls=http://127.0.0.1:1",
+            ])
+            .arg("--initial-cluster=default=http://127.0.0.1:1")
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("etcd is needed: run scenarios/peers/install etcd");
+        let etcd = Self { child, url };
+        until_listening("etcd", port);
+        etcd
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn until_listening(name: &str, port: u16) {
+    let started = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(started.elapsed() < Duration::from_secs(300), "{name} never listened on {port}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// A running mcp-mesh registry, killed when dropped.
 struct McpMesh {
     child: Child,
@@ -54,12 +109,9 @@ impl McpMesh {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(300), "mcp-mesh never listened on {port}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Self { child, url: format!("http://127.0.0.1:{port}") }
+        let mesh = Self { child, url: format!("http://127.0.0.1:{port}") };
+        until_listening("mcp-mesh", port);
+        mesh
     }
 }
 
@@ -151,15 +203,75 @@ fn mcp_mesh_keeps_its_times_and_calls_agents() {
 }
 
 #[test]
-fn the_mcp_mesh_scenario_passes_under_load() {
+fn etcd_keeps_its_times_and_calls_nobody() {
+    let _alone = program::alone();
+    let folder = tempfile::tempdir().unwrap();
+    let etcd = Etcd::start(folder.path());
+    let policies = folder.path().join("policies.toml");
+    std::fs::write(&policies, ETCD_POLICIES).unwrap();
+    let out = folder.path().join("out");
+    let arguments = [
+        "conformance",
+        "--target",
+        &etcd.url,
+        "--dialect",
+        "etcd",
+        "--policies",
+        policies.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let Some(output) = judged("etcd's conformance", &arguments, || settled(&out)) else { return };
+    let report = report(&out);
+    let rows = report["requirements"].as_array().unwrap();
+    for (id, verdict) in [
+        ("PASSIVE-1", "pass"),
+        ("PASSIVE-4", "pass"),
+        ("TIME-1", "not_applicable"),
+        ("TIME-2", "pass"),
+        ("TIME-3", "not_applicable"),
+        ("TIME-4", "pass"),
+        ("TIME-5", "pass"),
+        ("TIME-6", "pass"),
+        ("TIME-7", "pass"),
+        ("RACE-1", "pass"),
+        ("RACE-2", "pass"),
+        ("VIEW-2", "pass"),
+        ("VIEW-3", "not_applicable"),
+        ("VIEW-5", "not_applicable"),
+    ] {
+        let row = rows.iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("no {id}"));
+        assert_eq!(row["verdict"], verdict, "{id}: {row}\n{}", text(&output));
+    }
+    assert_eq!(code(&output), 0, "{}", text(&output));
+}
+
+/// The peer's scenario ends in PASS, spoken to in this dialect.
+fn passes_under_load(scenario: &str, dialect: &str, name: &str) {
     let _alone = program::alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    let arguments = ["loadtest", "scenarios/peers/mcp-mesh.toml", "--out", out.to_str().unwrap()];
+    let arguments = ["loadtest", scenario, "--dialect", dialect, "--out", out.to_str().unwrap()];
     let is_settled = || settled(&out) && report(&out)["verdict"] != "invalid";
-    let Some(output) = judged("mcp-mesh under load", &arguments, is_settled) else { return };
+    let Some(output) = judged(&format!("{name} under load"), &arguments, is_settled) else { return };
     assert_eq!(code(&output), 0, "{}", text(&output));
     let report = report(&out);
-    assert_eq!(report["target"]["dialect"], "mcp-mesh");
+    assert_eq!(report["target"]["dialect"], name);
     assert!(report["target"]["cpu_seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_mcp_mesh_scenario_passes_under_load() {
+    passes_under_load("scenarios/peers/mcp-mesh.toml", "mcp-mesh", "mcp-mesh");
+}
+
+#[test]
+fn the_mcp_mesh_scenario_passes_with_its_description_too() {
+    let description = "scenarios/peers/dialects/mcp-mesh.toml";
+    passes_under_load("scenarios/peers/mcp-mesh.toml", description, "mcp-mesh-described");
+}
+
+#[test]
+fn the_etcd_scenario_passes_under_load() {
+    passes_under_load("scenarios/peers/etcd.toml", "etcd", "etcd");
 }

@@ -1,5 +1,7 @@
 //! Sends calls and makes the history's records of them.
 
+mod steps;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,17 +193,6 @@ impl Client {
             whole.e_us = page.e_us;
         }
         whole
-    }
-
-    async fn page(&self, call: &Call, request: &WireRequest) -> End {
-        let result = self.wire.send(request).await;
-        let e_us = self.clock.now_us();
-        match result {
-            Ok(answer) => End { reading: self.dialect.read(call, &answer), http: Some(answer.status), e_us },
-            Err(error) => {
-                End { reading: Reading::of(error.outcome()).noting(error.to_string()), http: None, e_us }
-            }
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use scenarios::model::{self, TargetKind};
 
 use crate::client::{Client, SendError};
 use crate::clock::Clock;
-use crate::dialect::{self, Dialect, WireRequest, wallflower};
+use crate::dialect::{self, Dialect, DialectError, WireRequest, wallflower};
 use crate::process::{LaunchError, RegistryProcess, command_launch, reference_launch};
 
 /// A registry that answers.
@@ -33,11 +33,16 @@ pub struct Target {
 /// Why there is no registry to test.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// No dialect has this name.
-    #[error("there is no dialect `{name}`; the dialects are {}", dialect::NAMES.join(", "))]
-    UnknownDialect {
-        /// As given.
-        name: String,
+    /// There is no such dialect.
+    #[error(transparent)]
+    Dialect(#[from] DialectError),
+    /// This kind of registry cannot keep the timeouts.
+    #[error("the dialect {dialect} cannot hold a registry to these policies: {reason}")]
+    Policies {
+        /// Its name.
+        dialect: String,
+        /// What cannot be kept, and what to write instead.
+        reason: String,
     },
     /// It could not be started.
     #[error("the registry did not start: {0}")]
@@ -85,8 +90,8 @@ impl Target {
         clock: Clock,
         timeout: Duration,
     ) -> Result<Self, TargetError> {
-        let dialect = dialect::by_name(&target.dialect)
-            .ok_or_else(|| TargetError::UnknownDialect { name: target.dialect.clone() })?;
+        let dialect = dialect::open(&target.dialect)?;
+        let dialect = told(dialect, &policies_in_ms(&target.policies))?;
         let process = match &target.kind {
             TargetKind::Reference => Some(reference_launch(reference_program.to_owned(), &target.policies)),
             TargetKind::Command(command) => Some(command_launch(command)),
@@ -117,6 +122,17 @@ impl Target {
             (policies_in_ms(&target.policies), whole_ms(target.transition_bound))
         };
         Ok(Self { client, process, policies, transition_bound_ms, dialect, url })
+    }
+}
+
+/// The dialect, told the timeouts if it needs them. What a registry tells of itself it need not be told.
+fn told(
+    dialect: Arc<dyn Dialect>,
+    policies: &BTreeMap<String, Policy>,
+) -> Result<Arc<dyn Dialect>, TargetError> {
+    match dialect.with_policies(policies) {
+        Ok(told) => Ok(told.unwrap_or(dialect)),
+        Err(reason) => Err(TargetError::Policies { dialect: dialect.name().to_owned(), reason }),
     }
 }
 

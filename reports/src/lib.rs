@@ -5,6 +5,7 @@
 //! - [`compare`]: runs beside one another, and against a baseline.
 //! - [`verdict`]: what findings come to: one word, its reasons, the exit code.
 //! - [`terminal`], [`markdown`], [`junit`], [`html`]: renderers of a [`RunReport`].
+//! - [`peers`]: several registries that were put through one scenario, side by side.
 //! - `chart`: the numbers that the page's charts draw, bounded.
 //! - `words`: figures and foreign text as people read them.
 
@@ -13,6 +14,7 @@ pub mod history;
 pub mod html;
 pub mod junit;
 pub mod markdown;
+pub mod peers;
 pub mod result;
 pub mod terminal;
 pub mod verdict;

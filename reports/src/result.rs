@@ -236,6 +236,9 @@ pub struct RequirementReport {
     pub decided: u64,
     /// How many samples there were.
     pub samples: u64,
+    /// How many samples broke it.
+    #[serde(default)]
+    pub broken: u64,
     /// One sentence: what was broken, or why it is undecided or not applicable.
     pub detail: String,
     /// The timeline of the worst case, line by line; empty unless it failed.

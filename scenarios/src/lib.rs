@@ -1,6 +1,7 @@
 //! What to run: the scenario language and its validation.
 //!
 //! - [`model`]: a scenario that cannot be wrong, as the driver takes it.
+//! - [`description`]: a dialect described in TOML.
 //! - [`error`]: errors that name file, line, key, what was found, what is known, and what to do.
 //! - `read`: from text to a scenario, or to every fault of the file at once.
 //! - `target`, `policies`, `fleets`, `phases`: the parts of a file.
@@ -11,6 +12,7 @@
 //!
 //! The language is described in docs/scenarios.md, and for editors in scenarios/scenario.schema.json.
 
+pub mod description;
 pub mod error;
 pub mod model;
 
@@ -32,10 +34,18 @@ use std::time::Duration;
 
 pub use error::ScenarioError;
 use model::{Policy, Scenario};
+pub use target::is_described;
 
 /// The scenarios that come with the program, from its root folder.
-pub const SHIPPED: [&str; 3] =
-    ["scenarios/quickstart.toml", "scenarios/ci.toml", "scenarios/peers/mcp-mesh.toml"];
+pub const SHIPPED: [&str; 7] = [
+    "scenarios/quickstart.toml",
+    "scenarios/ci.toml",
+    "scenarios/peers/common.toml",
+    "scenarios/peers/reference.toml",
+    "scenarios/peers/mcp-mesh.toml",
+    "scenarios/peers/etcd.toml",
+    "scenarios/peers/r-nacos.toml",
+];
 
 /// Reads a scenario file, with the assignments of `--set` applied.
 ///
@@ -80,7 +90,9 @@ fn parse_deciding(
         (true, true) => format!("{name} (with what it extends)"),
         (true, false) => name.to_owned(),
     };
-    read::read_scenario(&name, &text, &layers, decides)
+    let mut scenario = read::read_scenario(&name, &text, &layers, decides)?;
+    target::resolve_dialect(&mut scenario.target, &layers)?;
+    Ok(scenario)
 }
 
 /// Reads a file of policies and the transition bound: JSON as `GET /policies` answers if its name ends in `.json`,

@@ -1,9 +1,14 @@
 //! `[target]`: the registry under test.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::error::{Fault, Faults};
+use toml::de::DeTable;
+
+use crate::description;
+use crate::error::{Fault, Faults, ScenarioError};
+use crate::extend::Layer;
 use crate::model::{Target, TargetCommand, TargetKind};
 use crate::policies::read_policies;
 use crate::section::{Section, Value};
@@ -12,7 +17,7 @@ use crate::values;
 /// The ways in which a registry is had; the first is the default.
 const KINDS: [&str; 3] = ["reference", "command", "url"];
 /// The dialects that the harness speaks; the first is the default.
-pub(crate) const DIALECTS: [&str; 2] = ["wallflower", "mcp-mesh"];
+pub(crate) const DIALECTS: [&str; 4] = ["wallflower", "mcp-mesh", "etcd", "nacos"];
 
 pub(crate) const TARGET_KEYS: [&str; 9] = [
     "kind",
@@ -33,11 +38,16 @@ const DEFAULT_TRANSITION_BOUND: Duration = Duration::from_millis(50);
 pub(crate) fn read_target(section: &mut Section<'_>, faults: &mut Faults) -> Option<Target> {
     section.refuse_unknown_keys(&TARGET_KEYS, faults);
     let kind = section.choice("kind", &KINDS, faults);
-    let dialect = section.choice("dialect", &DIALECTS, faults);
-    let ours = dialect == DIALECTS.first().copied();
+    let dialect = match section.value("dialect") {
+        Some(value) if is_described(value.get_ref().as_str().unwrap_or_default()) => {
+            faults.keep(values::text("dialect", value))
+        }
+        _ => section.choice("dialect", &DIALECTS, faults).map(str::to_owned),
+    };
+    let ours = dialect.as_deref() == DIALECTS.first().copied();
     if kind == Some("reference")
         && !ours
-        && let (Some(dialect), Some(value)) = (dialect, section.value("dialect"))
+        && let (Some(dialect), Some(value)) = (&dialect, section.value("dialect"))
     {
         faults.push(
             Fault::at(
@@ -65,7 +75,40 @@ pub(crate) fn read_target(section: &mut Section<'_>, faults: &mut Faults) -> Opt
         }
     };
     let kind = kind.and_then(|kind| read_kind(kind, section, faults));
-    Some(Target { kind: kind?, dialect: dialect?.to_owned(), policies, transition_bound: transition_bound? })
+    Some(Target { kind: kind?, dialect: dialect?, policies, transition_bound: transition_bound? })
+}
+
+/// Whether a dialect's name is that of a file that describes it.
+pub fn is_described(dialect: &str) -> bool {
+    Path::new(dialect).extension().is_some_and(|ending| ending == "toml")
+}
+
+/// Finds the file that describes the dialect from the folder of the file that names it, or from the working directory
+/// where `--set` does; and reads it, so that its faults are told before anything starts.
+pub(crate) fn resolve_dialect(target: &mut Target, layers: &[Layer]) -> Result<(), ScenarioError> {
+    if !is_described(&target.dialect) {
+        return Ok(());
+    }
+    let names_it = |layer: &&Layer| {
+        let (table, _) = DeTable::parse_recoverable(&layer.text);
+        let dialect = table.get_ref().get("target").and_then(|value| value.get_ref().as_table());
+        let dialect =
+            dialect.and_then(|table| table.get("dialect")).and_then(|value| value.get_ref().as_str());
+        dialect == Some(&target.dialect)
+    };
+    if let Some(layer) = layers.iter().find(names_it) {
+        let folder = Path::new(&layer.name).parent().unwrap_or(Path::new(""));
+        target.dialect = folder.join(&target.dialect).display().to_string();
+    }
+    match description::load(Path::new(&target.dialect)) {
+        Ok(_) => Ok(()),
+        Err(ScenarioError::NotFound { path, .. }) => Err(ScenarioError::NotFound {
+            path,
+            remedy: "it was to describe the dialect; its path counts from the folder of the scenario that names it"
+                .to_owned(),
+        }),
+        Err(error) => Err(error),
+    }
 }
 
 fn read_kind(kind: &str, section: &Section<'_>, faults: &mut Faults) -> Option<TargetKind> {

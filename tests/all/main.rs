@@ -20,6 +20,7 @@ mod kills;
 mod loadtest;
 mod not_judged;
 mod operations;
+mod peers;
 mod program;
 mod protected;
 mod readme;

@@ -23,7 +23,7 @@ const DOCUMENT_PREFIX: &str = "wallflower document ";
 pub struct McpMesh;
 
 impl Dialect for McpMesh {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 

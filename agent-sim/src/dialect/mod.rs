@@ -3,27 +3,67 @@
 //!
 //! - [`wallflower`]: the contract's own words.
 //! - [`mcp_mesh`]: the Go registry of mcp-mesh.
+//! - [`etcd`]: keys on leases, by etcd's JSON gateway.
+//! - [`nacos`]: the open API of Nacos, as r-nacos speaks it.
+//! - [`described`]: what a TOML file describes; `template` fills in its texts.
+//!
+//! docs/dialects.md says how to add one.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reports::history::{Abilities, Filter, Operation, Outcome, Reported, Seen, Sent};
+use reports::history::{Abilities, Filter, Operation, Outcome, Policy, Reported, Seen, Sent};
 use serde::de::DeserializeOwned;
 
+pub mod described;
+pub mod etcd;
 pub mod mcp_mesh;
+pub mod nacos;
 pub mod wallflower;
 
+mod template;
+
 /// The names of all dialects, as the command line and scenarios write them.
-pub const NAMES: [&str; 2] = [wallflower::NAME, mcp_mesh::NAME];
+pub const NAMES: [&str; 4] = [wallflower::NAME, mcp_mesh::NAME, etcd::NAME, nacos::NAME];
 
 /// The dialect of this name, one of [`NAMES`].
 pub fn by_name(name: &str) -> Option<Arc<dyn Dialect>> {
     match name {
         wallflower::NAME => Some(Arc::new(wallflower::Wallflower)),
         mcp_mesh::NAME => Some(Arc::new(mcp_mesh::McpMesh)),
+        etcd::NAME => Some(Arc::new(etcd::Etcd::default())),
+        nacos::NAME => Some(Arc::new(nacos::Nacos)),
         _ => None,
     }
+}
+
+/// The dialect of this name, or the one that the file of this name describes, if it ends in `.toml`.
+///
+/// # Errors
+/// When there is neither, or the file is not as it should be.
+pub fn open(name: &str) -> Result<Arc<dyn Dialect>, DialectError> {
+    if scenarios::is_described(name) {
+        let description = scenarios::description::load(Path::new(name)).map_err(Box::new)?;
+        return Ok(Arc::new(described::Described::new(description)));
+    }
+    by_name(name).ok_or_else(|| DialectError::Unknown { name: name.to_owned() })
+}
+
+/// Why there is no dialect.
+#[derive(Debug, thiserror::Error)]
+pub enum DialectError {
+    /// No dialect has this name.
+    #[error("there is no dialect `{name}`; the dialects are {}, and TOML files that describe one", NAMES.join(", "))]
+    Unknown {
+        /// As given.
+        name: String,
+    },
+    /// The file that is to describe it.
+    #[error(transparent)]
+    Description(#[from] Box<scenarios::ScenarioError>),
 }
 
 /// What an agent declares of itself.
@@ -249,13 +289,30 @@ impl WireRequest {
 /// A kind of registry.
 pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// The name on the command line.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// What this kind of registry can do at all.
     fn abilities(&self) -> Abilities;
 
+    /// The same, told the timeouts by agent type, where agents tell them to the registry; `None` where they do not.
+    ///
+    /// # Errors
+    /// In words, what this kind of registry cannot keep and what to write instead.
+    fn with_policies(
+        &self,
+        _policies: &BTreeMap<String, Policy>,
+    ) -> Result<Option<Arc<dyn Dialect>>, String> {
+        Ok(None)
+    }
+
     /// The request for a call, or `None` where this kind of registry has no such call.
     fn request(&self, call: &Call) -> Option<WireRequest>;
+
+    /// The next request of a call that takes several, such as a lease and then its key; `None` at the end, and
+    /// [`Dialect::read`] gets the last answer. It is handed all answers so far, at least one.
+    fn follow_up(&self, _call: &Call, _answers: &[WireAnswer]) -> Option<WireRequest> {
+        None
+    }
 
     /// What an answer to `call` means. A success that cannot be read is `Failed` with a note, since the registry may
     /// have acted; an unexpected refusal is `Refused` with a note.

@@ -25,7 +25,7 @@ const PAGE_LIMIT: u32 = 10_000;
 pub struct Wallflower;
 
 impl Dialect for Wallflower {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 

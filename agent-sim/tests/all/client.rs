@@ -241,3 +241,53 @@ fn a_url_that_cannot_be_a_registrys_is_refused_with_a_remedy() {
         assert!(cause.contains(words), "{url}: {cause}");
     }
 }
+
+#[tokio::test]
+async fn a_call_of_several_requests_is_one_record_and_fails_whole() {
+    let register = || {
+        Call::Register(dialect::Document {
+            agent_id: "a-1".to_owned(),
+            agent_type: "default".to_owned(),
+            status: None,
+            endpoint: "127.64.0.5:9000".parse().unwrap(),
+            capabilities: Vec::new(),
+            dependencies: Vec::new(),
+            labels: Vec::new(),
+            document: 1,
+            incarnation: None,
+            sequence: None,
+        })
+    };
+    let granted = answer(200, "", r#"{"header":{"revision":"1"},"ID":"7","TTL":"60"}"#);
+    let put = answer(200, "", r#"{"header":{"revision":"2"}}"#);
+    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec();
+    let dead = answer(200, "", r#"{"result":{"ID":"7"}}"#);
+    let there = answer(412, "", r#"{"error":"etcdserver: lease already exists"}"#);
+    // What grant, keepalive and put are answered, how the call ends, and in how many requests.
+    let rows = [
+        (granted.clone(), dead.clone(), Answer::Bytes(put), Outcome::Registered, 2),
+        (granted, dead.clone(), Answer::Last(half), Outcome::Failed, 2),
+        // A lease that is there and dead by turns: it ends all the same.
+        (there, dead, Answer::Silence, Outcome::Failed, 8),
+    ];
+    for (grant, keepalive, put, outcome, requests) in rows {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let url = serve(move |_, line| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            // The body of the request before stands in front of this one's first line.
+            match (line.contains("POST /v3/lease/grant"), line.contains("POST /v3/lease/keepalive"), &put) {
+                (true, ..) => Answer::Bytes(grant.clone()),
+                (_, true, _) => Answer::Bytes(keepalive.clone()),
+                (.., Answer::Bytes(bytes)) => Answer::Bytes(bytes.clone()),
+                (.., Answer::Last(bytes)) => Answer::Last(bytes.clone()),
+                _ => Answer::Silence,
+            }
+        })
+        .await;
+        let client = Client::new(&url, dialect::by_name("etcd").unwrap(), Clock::start(), LONG).unwrap();
+        let record = client.call(&register(), Some(7)).await.record;
+        assert_eq!((record.outcome, count.load(Ordering::SeqCst)), (outcome, requests), "{record:?}");
+        assert_eq!((record.agent.as_deref(), record.planned_us), (Some("a-1"), Some(7)));
+    }
+}

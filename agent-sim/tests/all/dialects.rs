@@ -1,5 +1,10 @@
 //! What each dialect says and understands.
 
+mod described;
+mod etcd;
+mod nacos;
+#[cfg(feature = "peers")]
+mod real_etcd;
 #[cfg(feature = "peers")]
 mod real_mcp_mesh;
 mod targets;
@@ -170,7 +175,7 @@ fn only_a_head_tells_of_changed_wiring_without_showing_it() {
     let body = "{\"result\": \"renewed\", \"wiring_revision\": 7, \"wiring\": [{\"capability\": \"x\"}]}";
     let shown = reading("wallflower", &renew(None, None, Some(1)), 200, body);
     assert_eq!((shown.wiring_revision, shown.wiring_changed), (Some(7), false));
-    for name in dialect::NAMES {
+    for name in ["wallflower", "mcp-mesh"] {
         assert!(reading(name, &probe(Some(1)), 202, "").wiring_changed, "{name}");
         assert!(!reading(name, &probe(Some(1)), 200, "").wiring_changed, "{name}");
     }
@@ -233,14 +238,22 @@ fn provocation(name: &str, agent: &Document, answer: &WireAnswer) -> Vec<dialect
 fn a_provocation_uses_an_id_of_its_own_and_cleans_up_after_itself() {
     let agent = Document { agent_id: "a".repeat(63), ..document() };
     let answer = WireAnswer { status: 404, etag: None, retry_after: None, body: Vec::new() };
-    for name in dialect::NAMES {
+    for name in ["wallflower", "mcp-mesh"] {
         let requests = provocation(name, &agent, &answer);
         let heartbeat: serde_json::Value = serde_json::from_slice(&requests[0].body).unwrap();
         let id = heartbeat["agent_id"].as_str().unwrap();
         assert_eq!((id.len(), id), (63, format!("{}-hook", "a".repeat(58)).as_str()), "{name}");
         let last = requests.last().unwrap();
         assert_eq!((last.method, last.path.as_str()), ("DELETE", format!("/agents/{id}").as_str()), "{name}");
+    }
+    for name in dialect::NAMES {
+        let dialect = dialect::by_name(name).unwrap();
+        let own = dialect.request(&Call::Leave { agent_id: agent.agent_id.clone() }).unwrap();
+        let hook = Call::Leave { agent_id: format!("{}-hook", "a".repeat(58)) };
+        let requests = provocation(name, &agent, &answer);
+        assert_eq!(requests.last(), dialect.request(&hook).as_ref(), "{name}");
         assert!(requests.iter().all(|request| !request.path.contains(&agent.agent_id)), "{name}");
+        assert!(!requests.contains(&own), "{name}");
     }
 }
 

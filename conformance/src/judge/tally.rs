@@ -204,6 +204,7 @@ pub(crate) fn report(
         verdict,
         decided: tally.decided,
         samples: tally.samples,
+        broken: if failed { tally.broken } else { 0 },
         detail,
         timeline: match &tally.worst {
             Some(_) if failed && !tally.conversation.is_empty() => tally.conversation.clone(),

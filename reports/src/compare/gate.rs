@@ -54,6 +54,8 @@ pub fn hold_against(baseline: Runs<'_>, run: &RunReport, most: f64) -> Gate {
                 ratio: None,
                 ok: false,
                 first_breach_ms: None,
+                window_ms: None,
+                grace_ms: 0,
             });
         }
     }
@@ -105,5 +107,7 @@ fn judge(row: &Row, most: f64, gate: &mut Gate) {
         ratio: ratio.is_finite().then_some(ratio),
         ok,
         first_breach_ms: None,
+        window_ms: None,
+        grace_ms: 0,
     });
 }

@@ -62,6 +62,8 @@ fn run(p99: u64, hold: u64, started_at: &str) -> RunReport {
         generator: GeneratorReport::default(),
         intervals: (0..5 + hold).map(|second| interval(second, p99)).collect(),
         environment: Environment { cores: 2, memory_bytes: 1 << 34, ..Environment::default() },
+        faults: Vec::new(),
+        freshness: Vec::new(),
         scenario_text: TEXT.into(),
     }
 }

@@ -241,6 +241,7 @@ pub(crate) fn requirement(
         verdict,
         decided,
         samples: decided + 12,
+        broken: 0,
         detail: detail.into(),
         timeline: Vec::new(),
         rerun: String::new(),

@@ -1,6 +1,7 @@
 //! The scenario language from outside: what is read, what is refused and how, what is shipped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod description;
 mod extends;
 mod faults;
 mod language;

@@ -14,7 +14,7 @@ use super::targets::{open, target, ten_minutes};
 use super::{capability, document, leave, list, renew};
 
 /// The real registry, where scenarios/peers/install has put it.
-async fn real_mcp_mesh() -> Target {
+async fn real_mcp_mesh(dialect: &str) -> Target {
     let program = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../target/peers/node_modules/@mcpmesh/cli-linux-x64/bin/mcp-mesh-registry"
@@ -34,7 +34,7 @@ async fn real_mcp_mesh() -> Target {
         ready_timeout: Duration::from_secs(30),
     };
     let policies = BTreeMap::from([("default".to_owned(), ten_minutes())]);
-    open(&target(TargetKind::Command(command), "mcp-mesh", policies)).await.unwrap()
+    open(&target(TargetKind::Command(command), dialect, policies)).await.unwrap()
 }
 
 async fn outcome(target: &Target, call: &Call) -> Outcome {
@@ -49,7 +49,16 @@ async fn listed(target: &Target, filter: Filter) -> Vec<AgentSeen> {
 
 #[tokio::test]
 async fn the_real_mcp_mesh_is_understood() {
-    let target = real_mcp_mesh().await;
+    understood("mcp-mesh").await;
+}
+
+#[tokio::test]
+async fn the_real_mcp_mesh_is_understood_by_its_description_too() {
+    understood(super::described::MCP_MESH).await;
+}
+
+async fn understood(dialect: &str) {
+    let target = real_mcp_mesh(dialect).await;
     assert_eq!(listed(&target, Filter::default()).await, []);
     assert_eq!(outcome(&target, &renew(None, None, None)).await, Outcome::Unknown);
     assert_eq!(outcome(&target, &Call::Register(document())).await, Outcome::Registered);
@@ -71,7 +80,7 @@ async fn the_real_mcp_mesh_is_understood() {
 
 #[tokio::test]
 async fn the_real_mcp_mesh_keeps_its_registrations_when_it_is_killed() {
-    let mut target = real_mcp_mesh().await;
+    let mut target = real_mcp_mesh("mcp-mesh").await;
     assert_eq!(outcome(&target, &Call::Register(document())).await, Outcome::Registered);
     let before = listed(&target, Filter::default()).await;
     let mut process = target.process.take().unwrap();
@@ -86,7 +95,7 @@ async fn the_real_mcp_mesh_keeps_its_registrations_when_it_is_killed() {
 
 #[tokio::test]
 async fn the_real_mcp_mesh_calls_an_agent_when_it_is_provoked() {
-    let target = real_mcp_mesh().await;
+    let target = real_mcp_mesh("mcp-mesh").await;
     let tripwire = Tripwire::open(Clock::start()).await.unwrap();
     let agent = Document { endpoint: tripwire.assign(5, "geo-1"), ..document() };
     let mut answers = Vec::new();

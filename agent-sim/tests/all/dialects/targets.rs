@@ -28,6 +28,10 @@ async fn a_target_that_cannot_be_had_says_why_and_what_to_do() {
     let url = format!("http://{}", free.local_addr().unwrap());
     drop(free);
     let policies = || BTreeMap::from([("default".to_owned(), ten_minutes())]);
+    let odd = || {
+        let policy = model::Policy { expires_after: Duration::from_millis(2_500), ..ten_minutes() };
+        BTreeMap::from([("default".to_owned(), policy)])
+    };
     let at = |url: &str| TargetKind::Url(url.to_owned());
     let rows = [
         (
@@ -37,7 +41,8 @@ async fn a_target_that_cannot_be_had_says_why_and_what_to_do() {
         (target(at(&url), "mcp-mesh", policies()), vec!["no registry answers at", &url]),
         (target(at(&url), "mcp-mesh", BTreeMap::new()), vec!["no way to ask", "--policies"]),
         (target(at("https://x"), "wallflower", BTreeMap::new()), vec!["https://x", "plain http only"]),
-        (target(at(&url), "etcd", policies()), vec!["no dialect `etcd`", "wallflower, mcp-mesh"]),
+        (target(at(&url), "consul", policies()), vec!["no dialect `consul`", "wallflower, mcp-mesh"]),
+        (target(at(&url), "etcd", odd()), vec!["whole seconds", "type `default` is 2500 ms", "\"3s\""]),
         (target(TargetKind::Reference, "wallflower", policies()), vec!["/nowhere/wallflower"]),
     ];
     for (target, words) in rows {
