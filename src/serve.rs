@@ -11,6 +11,11 @@ use tokio::sync::watch;
 use crate::cli::Serve;
 use crate::run::{Failure, TROUBLE, USAGE, end_signal};
 
+/// A heartbeat is a dozen small allocations. Measured against the system's allocator: see
+/// registry/examples/heartbeat_cost.rs.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 pub(crate) fn serve(arguments: &Serve) -> Result<u8, Failure> {
     let overrides = overrides(arguments);
     let settings = Settings::load(arguments.config.as_deref(), &overrides)

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::caller::{Caller, Denied};
@@ -47,27 +46,41 @@ pub(crate) fn needs_token(method: &str, route: &str) -> bool {
     Need::of(&method, Some(route)) != Need::Nothing
 }
 
-pub(crate) async fn check(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
-    let Some(tokens) = shared.protection.tokens() else {
-        request.extensions_mut().insert(Caller::Anyone);
-        return next.run(request).await;
-    };
+/// Puts the caller into the request. `None` when it may go on; otherwise this is its answer.
+pub(crate) fn check(shared: &Shared, request: &mut Request) -> Option<Response> {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let need = Need::of(request.method(), route);
-    if need == Need::Nothing {
-        return next.run(request).await;
+    match caller(shared, request.method(), route, request.headers()) {
+        Ok(Some(caller)) => {
+            request.extensions_mut().insert(caller);
+            None
+        }
+        Ok(None) => None,
+        Err(refusal) => Some(*refusal),
     }
-    let caller = match bearer(request.headers(), &tokens) {
+}
+
+/// Who calls that route, if it matters there; or the answer to whoever may not.
+pub(crate) fn caller(
+    shared: &Shared,
+    method: &Method,
+    route: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Option<Caller>, Box<Response>> {
+    let Some(tokens) = shared.protection.tokens() else { return Ok(Some(Caller::Anyone)) };
+    let need = Need::of(method, route);
+    if need == Need::Nothing {
+        return Ok(None);
+    }
+    let caller = match bearer(headers, &tokens) {
         Ok(token) => Caller::Bearer(token),
-        Err(unknown) => return unauthorized(&shared, &unknown),
+        Err(unknown) => return Err(Box::new(unauthorized(shared, &unknown))),
     };
     if let Need::Scope(scope) = need
         && let Err(refused) = caller.may(scope)
     {
-        return denied(&shared, &refused).into_response();
+        return Err(Box::new(denied(shared, &refused).into_response()));
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    Ok(Some(caller))
 }
 
 /// Counts a refusal and says it as a problem document.

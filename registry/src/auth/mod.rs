@@ -13,8 +13,8 @@ mod tokens;
 pub use mint::{Minted, mint};
 pub use tokens::{Scope, TokensError};
 
-pub(crate) use caller::Caller;
-pub(crate) use gate::{DENIED_REASONS, check, denied, needs_token};
+pub(crate) use self::caller::Caller;
+pub(crate) use gate::{DENIED_REASONS, caller, check, denied, needs_token};
 pub(crate) use tokens::{Tokens, TokensFile};
 
 /// In lower case.

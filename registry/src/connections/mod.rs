@@ -107,13 +107,27 @@ fn serve(
     let watched_stage = stage.clone();
     let routes = TowerToHyperService::new(router.clone());
     let reader = http::ReaderPlace::new(&shared.lanes);
+    let heard = Arc::clone(shared);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let serving = stage.serve();
-        request.extensions_mut().insert(http::Peer(peer));
-        request.extensions_mut().insert(reader.clone());
-        let answer = routes.call(request);
+        let direct = http::Direct::of(request.method(), request.uri());
+        let shared = Arc::clone(&heard);
+        let routed = match direct {
+            Some(direct) => Err((direct, request)),
+            None => {
+                request.extensions_mut().insert(http::Peer(peer));
+                request.extensions_mut().insert(reader.clone());
+                Ok(routes.call(request))
+            }
+        };
         async move {
-            let answer = answer.await;
+            let answer = match routed {
+                Ok(answer) => answer.await,
+                Err((direct, request)) => {
+                    // In a box, or every idle connection would keep room for it.
+                    Ok(Box::pin(direct.answer(&shared, http::Peer(peer), request)).await)
+                }
+            };
             drop(serving);
             answer
         }

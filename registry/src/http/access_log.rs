@@ -3,8 +3,7 @@
 
 use std::net::SocketAddr;
 
-use axum::extract::Request;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 
 /// The most of a path that is logged, in bytes; a path of ours is far shorter.
 const PATH_BYTES: usize = 256;
@@ -22,12 +21,11 @@ pub(super) struct Access {
 }
 
 impl Access {
-    pub(super) fn of(request: &Request) -> Self {
-        let path = request.uri().path();
+    pub(super) fn of(method: &Method, uri: &Uri, peer: Option<Peer>) -> Self {
+        let path = uri.path();
         // URIs are ASCII; a cut elsewhere would give nothing rather than fail.
         let path = path.get(..PATH_BYTES.min(path.len())).unwrap_or_default().to_owned();
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        Self { peer, method: request.method().clone(), path }
+        Self { peer: peer.map(|peer| peer.0), method: method.clone(), path }
     }
 
     pub(super) fn log(self, status: StatusCode, seconds: f64) {

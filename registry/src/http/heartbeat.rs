@@ -1,9 +1,10 @@
 //! Register, renew, update; the leanest renewal.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -37,12 +38,27 @@ async fn beat(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    beaten(&shared, &caller, &uri, &headers, body).await
+}
+
+/// The same, for whoever comes past the router.
+pub(super) async fn beaten<B>(
+    shared: &Shared,
+    caller: &Caller,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: B,
+) -> Result<Response, Problem>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     let body = read(body, BODY_BYTES, shared.limits.body).await?;
-    query::none(&uri)?;
-    if !is_json(&headers) {
+    query::none(uri)?;
+    if !is_json(headers) {
         return Err(Problem::not_json());
     }
-    accept(&shared, &caller, &body).await.map(|answer| super::json(&answer))
+    accept(shared, caller, &body).await.map(|answer| super::json(&answer))
 }
 
 /// Takes the JSON of a heartbeat and answers when the store has what the answer rests upon.
@@ -74,26 +90,41 @@ async fn probe(
     uri: Uri,
     agent_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let mut parameters = Parameters::of(&uri);
+    let agent_id = agent_id.ok().map(|Path(text)| text);
+    probed(&shared, &caller, &uri, agent_id.as_deref()).await
+}
+
+/// The same, for whoever comes past the router.
+pub(super) async fn probed(
+    shared: &Shared,
+    caller: &Caller,
+    uri: &Uri,
+    agent_id: Option<&str>,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::of(uri);
     let known_wiring = parameters.parsed("wiring_revision", |text| {
         text.parse::<u64>().map_err(|_| "allowed is an unsigned integer".to_owned())
     });
     parameters.finish()?;
     // What cannot be an id is not known.
-    let agent_id = agent_id.ok().and_then(|Path(text)| AgentId::parse(&text).ok());
+    let agent_id = agent_id.and_then(|text| AgentId::parse(text).ok());
     let agent_id = agent_id.ok_or(Refusal::UnknownAgent)?;
-    caller.may_act_for(&agent_id).map_err(|refused| auth::denied(&shared, &refused))?;
+    caller.may_act_for(&agent_id).map_err(|refused| auth::denied(shared, &refused))?;
     let needs_all = |core: &Registry, moment: Moment| core.rests_on_others(moment, &agent_id, None);
     let probe = |core: &mut Registry, moment: Moment| core.probe(moment, &agent_id, known_wiring);
     let decision = shared.with_due(needs_all, probe).await;
-    shared.settled(&decision).await.inspect_err(|_| count(&shared, "store_unavailable"))?;
-    let wiring_changed = decision.outcome.inspect_err(|refusal| count(&shared, refusal_name(*refusal)))?;
-    count(&shared, Outcome::Renewed.as_str());
+    shared.settled(&decision).await.inspect_err(|_| count(shared, "store_unavailable"))?;
+    let wiring_changed = decision.outcome.inspect_err(|refusal| count(shared, refusal_name(*refusal)))?;
+    count(shared, Outcome::Renewed.as_str());
     Ok(if wiring_changed { StatusCode::ACCEPTED } else { StatusCode::OK }.into_response())
 }
 
 /// Reads a body, in bounded memory and time.
-pub(crate) async fn read(mut body: Body, most_bytes: usize, limit: Duration) -> Result<Bytes, Problem> {
+pub(crate) async fn read<B>(mut body: B, most_bytes: usize, limit: Duration) -> Result<Bytes, Problem>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     let mut kept = Vec::new();
     let mut seen_bytes = 0_usize;
     let reading = async {

@@ -6,9 +6,8 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Bytes;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderValue, Method, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
@@ -126,20 +125,19 @@ impl ReaderPlace {
     }
 }
 
-/// Lets a request for a list through if its connection has a place among the readers. Otherwise the connection is given
-/// up, so that a heartbeat may have it.
-pub(super) async fn keep_room(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+/// Lets a request for a list through if its connection has a place among the readers. Otherwise this is its answer, and
+/// the connection is given up, so that a heartbeat may have it.
+pub(super) fn keep_room(shared: &Shared, request: &Request) -> Option<Response> {
     let route = request.extensions().get::<MatchedPath>().filter(|_| reads(request.method()));
-    let route = route.map(MatchedPath::as_str).and_then(lane);
-    if let (Some(route), Some(place)) = (route, request.extensions().get::<ReaderPlace>())
-        && !place.is_taken()
-    {
-        shared.lanes.count_shed(route);
-        let mut answer = Problem::no_room().into_response();
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        return answer;
+    let route = route.map(MatchedPath::as_str).and_then(lane)?;
+    let place = request.extensions().get::<ReaderPlace>()?;
+    if place.is_taken() {
+        return None;
     }
-    next.run(request).await
+    shared.lanes.count_shed(route);
+    let mut answer = Problem::no_room().into_response();
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    Some(answer)
 }
 
 fn reads(method: &Method) -> bool {

@@ -5,6 +5,7 @@
 //! - `capabilities`: who provides what
 //! - `events`: what happened
 //! - `status`: policies, health, liveness, metrics
+//! - `direct`: heartbeats, past the router
 //! - `files`: the page for people, the OpenAPI document
 //! - `query`: query parameters, with all that is wrong with them
 //! - `filters`: those that several lists have
@@ -21,6 +22,7 @@ mod access_log;
 pub(crate) mod agents;
 mod capabilities;
 mod conditional;
+mod direct;
 pub(crate) mod encoding;
 mod events;
 mod files;
@@ -39,7 +41,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
@@ -47,6 +49,7 @@ use crate::clock::Stopwatch;
 use crate::shared::Shared;
 pub(crate) use access_log::Peer;
 pub(crate) use agents::LABEL_TESTS;
+pub(crate) use direct::Direct;
 pub(crate) use lanes::{Lanes, ReaderPlace, SHED};
 pub(crate) use pages::{DEFAULT_LIMIT, LARGEST_LIMIT};
 pub(crate) use problem::Problem;
@@ -65,31 +68,50 @@ pub(crate) fn router(shared: Arc<Shared>, allowed_hosts: &[String]) -> Router {
         .merge(crate::mcp::router(&shared, allowed_hosts))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), crate::auth::check))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), lanes::keep_room))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), in_time))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), pass))
         .with_state(shared)
 }
 
-async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let stopwatch = Stopwatch::start();
+/// What every request passes: it is measured, has to have room and a token, and is answered in time. One layer, since
+/// each costs a boxed service and a boxed future a call: four of them took a tenth of a heartbeat.
+async fn pass(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     // The route as it is written, not as it is called: the labels of a metric must be few.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let access = shared.access_log.then(|| access_log::Access::of(&request));
-    let answer = next.run(request).await;
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    shared.metrics.requests.with_label_values(&[route, answer.status().as_str()]).inc();
-    shared.metrics.request_seconds.with_label_values(&[route]).observe(stopwatch.seconds());
-    if let Some(access) = access {
-        access.log(answer.status(), stopwatch.seconds());
-    }
+    let peer = request.extensions().get::<Peer>().copied();
+    let passing = Passing::begin(&shared, request.method(), request.uri(), peer);
+    let refused = lanes::keep_room(&shared, &request).or_else(|| crate::auth::check(&shared, &mut request));
+    let answer = match refused {
+        Some(refusal) => refusal,
+        None => in_time(&shared, next.run(request)).await,
+    };
+    passing.end(&shared, route.as_ref().map_or("none", MatchedPath::as_str), &answer);
     answer
 }
 
+/// A request that is being answered: what is counted and logged of it at its end.
+struct Passing {
+    stopwatch: Stopwatch,
+    access: Option<access_log::Access>,
+}
+
+impl Passing {
+    fn begin(shared: &Shared, method: &Method, uri: &Uri, peer: Option<Peer>) -> Self {
+        let access = shared.access_log.then(|| access_log::Access::of(method, uri, peer));
+        Self { stopwatch: Stopwatch::start(), access }
+    }
+
+    fn end(self, shared: &Shared, route: &str, answer: &Response) {
+        shared.metrics.requests.with_label_values(&[route, answer.status().as_str()]).inc();
+        shared.metrics.request_seconds.with_label_values(&[route]).observe(self.stopwatch.seconds());
+        if let Some(access) = self.access {
+            access.log(answer.status(), self.stopwatch.seconds());
+        }
+    }
+}
+
 /// Each thing that an answer waits for has a time limit of its own; this one is for what was not thought of.
-async fn in_time(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(shared.limits.answer, next.run(request)).await;
+async fn in_time(shared: &Shared, answer: impl Future<Output = Response>) -> Response {
+    let answer = tokio::time::timeout(shared.limits.answer, answer).await;
     answer.unwrap_or_else(|_| Problem::late().into_response())
 }
 

@@ -27,6 +27,10 @@ struct SqliteStore {
     connection: SqliteConnection,
     /// The end of the block of revisions that is promised to this run.
     ceiling: Revision,
+    /// No agent in the file has a key above it.
+    highest_key: u64,
+    /// When events were last looked at for their age, by the time of the last one then.
+    age_looked_at_ms: u64,
     /// Held for as long as the store is open: two registries on one file would overwrite each other.
     _lock: File,
 }

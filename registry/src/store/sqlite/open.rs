@@ -42,7 +42,9 @@ pub(in crate::store) async fn open(path: &Path) -> Result<Opened, OpenError> {
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
     backup::begin_history(&mut connection).await.map_err(sqlite)?;
     let (store_id, saved) = load::everything(&mut connection, path).await?;
-    let mut store = SqliteStore { connection, ceiling: saved.revision, _lock: lock };
+    let highest_key = saved.agents.iter().map(|agent| agent.key).max().unwrap_or_default();
+    let mut store =
+        SqliteStore { connection, ceiling: saved.revision, highest_key, age_looked_at_ms: 0, _lock: lock };
     store.raise_ceiling(saved.revision).await.map_err(sqlite)?;
     Ok(Opened { store: Box::new(store), store_id, saved })
 }
