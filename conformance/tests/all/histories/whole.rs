@@ -122,3 +122,40 @@ fn only_what_was_selected_is_reported() {
     let ids: Vec<&str> = judged.requirements.iter().map(|row| row.id.as_str()).collect();
     assert_eq!(ids, ["TIME-2"]);
 }
+
+/// So many rounds of ten agents that renew every 40 ms, with a list each round.
+fn steady(rounds: u64) -> Judgement {
+    let names: Vec<String> = (0..10).map(|number| format!("agent-{number}")).collect();
+    let mut story = Story::new();
+    for name in &names {
+        story = story.registers(name, (1_000, 1_200));
+    }
+    for round in 1..=rounds {
+        let now = round * 40_000;
+        for name in &names {
+            story = story.renews(name, (now, now + 200));
+        }
+        let all: Vec<(&str, Status)> = names.iter().map(|name| (name.as_str(), Status::Healthy)).collect();
+        story = story.lists((now + 300, now + 400), 1, &all);
+    }
+    story.judged_by(&Ask { settle_every: 100, ..Ask::default() }).unwrap()
+}
+
+#[test]
+fn what_is_kept_does_not_grow_with_the_history() {
+    let (short, long) = (steady(50), steady(500));
+    assert!(!long.failed(), "{:#?}", long.requirements);
+    assert!(long.kept_peak <= short.kept_peak + 20, "{} after {}", long.kept_peak, short.kept_peak);
+    assert!(long.kept_peak < 500, "{}", long.kept_peak);
+}
+
+#[test]
+fn a_wrong_expiry_is_counted_once_and_dated() {
+    let story = Story::new()
+        .registers("a", (1_000, 2_000))
+        .reads("a", (3_000, 3_500), Some(Status::Healthy))
+        .reads("a", (150_000, 150_500), Some(Status::Expired));
+    let judgement = story.judged();
+    assert_eq!((judgement.wrong_expiries, judgement.wrong_expiry_instants_us), (1, vec![150_500]));
+    assert!(!story.row("TIME-2").timeline.is_empty());
+}
