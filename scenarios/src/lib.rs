@@ -40,8 +40,24 @@ use model::{Policy, Scenario};
 pub use read::Decides;
 
 /// The scenarios that come with the program, from its root folder.
-pub const SHIPPED: [&str; 3] =
-    ["scenarios/quickstart.toml", "scenarios/ci.toml", "scenarios/peers/mcp-mesh.toml"];
+pub const SHIPPED: [&str; 16] = [
+    "scenarios/quickstart.toml",
+    "scenarios/ci.toml",
+    "scenarios/fleet-10k.toml",
+    "scenarios/fleet-50k.toml",
+    "scenarios/fleet-100k.toml",
+    "scenarios/discovery-heavy.toml",
+    "scenarios/crash-wave.toml",
+    "scenarios/rolling-deploy.toml",
+    "scenarios/partition.toml",
+    "scenarios/registry-restart.toml",
+    "scenarios/registry-pause.toml",
+    "scenarios/thundering-herd.toml",
+    "scenarios/churn.toml",
+    "scenarios/mcp-agents.toml",
+    "scenarios/soak.toml",
+    "scenarios/peers/mcp-mesh.toml",
+];
 
 /// Reads a scenario file, with the assignments of `--set` applied.
 ///
