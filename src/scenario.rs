@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use agent_sim::ceiling::{self, Ceiling};
 use agent_sim::load::{OfferedPhase, offered};
+use agent_sim::plan::faults::PlannedFault;
 use agent_sim::plan::{Plan, plan_hash};
 use agent_sim::process::{Host, own_fd_limit, own_usage};
 use conformance::catalogue::Selection;
@@ -18,6 +19,11 @@ use serde_json::{Value, json};
 use crate::cli::{Scenario as Command, ScenarioCheck, ScenarioPlan};
 use crate::run::{self, Failure, USAGE};
 
+mod faults;
+mod sockets;
+
+use self::sockets::Sockets;
+
 /// For how long calls are made to learn what one costs.
 const CALIBRATION: Duration = Duration::from_millis(500);
 /// The listeners behind the agents' addresses: TCP and UDP.
@@ -27,10 +33,13 @@ const FILES_AND_PIPES: u64 = 32;
 
 /// Reads a scenario that is to be run: what it claims must be decidable.
 pub(crate) fn load(path: &Path, set: &[String]) -> Result<Scenario, ScenarioError> {
-    scenarios::load_deciding(path, set, &|id| {
-        Selection::parse(None, &[id.to_owned()])
-            .map(drop)
-            .map_err(|_| "`wallflower conformance --list` says which requirements are checked".to_owned())
+    scenarios::load_deciding(path, set, &|id, profile| {
+        let one = [id.to_owned()];
+        Selection::parse(None, &one)
+            .map_err(|_| "`wallflower conformance --list` says which requirements are checked".to_owned())?;
+        Selection::parse(profile, &one).map(drop).map_err(|_| {
+            format!("it is not of the `profile` {}; leave the profile out", profile.unwrap_or_default())
+        })
     })
 }
 
@@ -75,6 +84,8 @@ struct Forecast<'a> {
     length_us: u64,
     phases: Vec<OfferedPhase>,
     descriptors: Descriptors,
+    sockets: Sockets,
+    faults: Vec<PlannedFault>,
     /// What a call costs; else why it is not known.
     cost: Result<Ceiling, String>,
 }
@@ -85,6 +96,7 @@ struct Descriptors {
     open_now: u64,
     limit: u64,
     ports: Option<u32>,
+    source_addresses: u64,
 }
 
 impl Descriptors {
@@ -93,7 +105,8 @@ impl Descriptors {
     }
 
     fn ports_are_enough(&self) -> Option<bool> {
-        self.ports.map(|ports| self.connections <= u64::from(ports))
+        // Each source address has ports of its own.
+        self.ports.map(|ports| self.connections <= u64::from(ports) * self.source_addresses)
     }
 }
 
@@ -103,23 +116,25 @@ fn plan(arguments: &ScenarioPlan) -> Result<u8, Failure> {
     let scenario = load(&arguments.file, &set).map_err(|error| Failure::diagnostic(USAGE, error))?;
     let dialect = run::dialect(&scenario.target.dialect)?;
     let plan = Arc::new(Plan::new(&scenario, scenario.seed));
-    // Each agent waits for one heartbeat and one poll at most, and the harness reads the list.
-    let connections = u64::from(scenario.max_in_flight).min(2 * u64::from(plan.agents()) + 1);
+    let sockets = Sockets::of(&scenario, &plan);
     let forecast = Forecast {
         hash: plan_hash(&scenario, scenario.seed),
         agents: plan.agents(),
         length_us: plan.end_us(),
         phases: offered(&plan, dialect.as_ref()),
         descriptors: Descriptors {
-            connections,
+            connections: sockets.total(),
             open_now: own_usage().fds,
             limit: own_fd_limit(),
             ports: Host::look().ports_per_address(),
+            source_addresses: sockets.source_addresses,
         },
         cost: match arguments.no_cpu {
             true => Err("not asked for".to_owned()),
             false => ceiling::measure(CALIBRATION).map_err(|error| error.to_string()),
         },
+        sockets,
+        faults: plan.faults().to_vec(),
         scenario: &scenario,
     };
     let mut out = std::io::stdout().lock();
@@ -179,7 +194,7 @@ impl Forecast<'_> {
                 phase.name
             )?;
         }
-        let Descriptors { connections, open_now, limit, ports } = self.descriptors;
+        let Descriptors { connections, open_now, limit, ports, .. } = self.descriptors;
         let needed = self.descriptors.needed();
         let verdict =
             if needed <= limit { "ok" } else { "too little: raise `ulimit -n`, or lower `max_in_flight`" };
@@ -195,6 +210,8 @@ impl Forecast<'_> {
         };
         let ports = ports.map_or_else(String::new, |ports| format!(" of {ports}"));
         writeln!(out, "local ports  {connections} at most{ports}, {verdict}")?;
+        self.sockets.show(out)?;
+        faults::show(&self.faults, out)?;
         match self.cpu() {
             Ok((us, cores)) => {
                 writeln!(
@@ -274,7 +291,7 @@ impl Forecast<'_> {
             Ok((us, cores)) => json!({ "cores": cores, "us_per_call": us, "basis": self.basis() }),
             Err(reason) => json!({ "left_out": reason }),
         };
-        let Descriptors { connections, open_now, limit, ports } = self.descriptors;
+        let Descriptors { connections, open_now, limit, ports, .. } = self.descriptors;
         let needed = self.descriptors.needed();
         json!({
             "scenario": self.scenario.name,
@@ -291,6 +308,8 @@ impl Forecast<'_> {
                 "enough": needed <= limit,
             },
             "local_ports": { "needed": connections, "limit": ports, "enough": self.descriptors.ports_are_enough() },
+            "sockets": self.sockets.as_json(),
+            "faults": faults::as_json(&self.faults),
             "cpu": cpu,
         })
     }

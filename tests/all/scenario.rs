@@ -170,3 +170,43 @@ fn a_plan_that_needs_more_descriptors_than_there_are_says_so() {
     assert_eq!(code(&output), 0, "{}", text(&output));
     assert!(text(&output).contains("of 300, too little"), "{}", text(&output));
 }
+
+#[test]
+fn a_plan_names_sockets_and_the_instants_of_faults() {
+    let faults = "\n[[faults]]\nname = \"twice\"\nphase = \"hold\"\nat = \"100ms\"\nkind = \"kill\"\ndown = \"50ms\"\n\
+                  times = 2\nevery = \"200ms\"\n";
+    let own = TINY.replace("agents = 5", "agents = 5\nconnections = \"own\"");
+    let folder = folder(&[("faults.toml", &format!("{own}{faults}"))]);
+    let file = path(&folder, "faults.toml");
+    let planned = plan(&[&file, "--no-cpu", "--set", "workers=2"]);
+    let sockets = &planned["sockets"];
+    assert_eq!((&sockets["own"], &sockets["shared"]), (&5.into(), &1.into()), "the harness has one");
+    assert_eq!((&sockets["source_addresses"], &sockets["workers"]), (&1.into(), &2.into()));
+    let instants = planned["faults"][0]["instants"].as_array().unwrap();
+    assert_eq!(instants.iter().map(|one| one["from_ms"].as_u64().unwrap()).collect::<Vec<_>>(), [600, 800]);
+    let output = run(&["scenario", "plan", "--no-cpu", &file]);
+    assert!(text(&output).contains("twice, kill: 0.6 s to 0.7 s, 0.8 s to 0.9 s"), "{}", text(&output));
+}
+
+#[test]
+fn a_registry_at_a_url_cannot_be_killed_by_a_scenario_aimed_at_it() {
+    let faults = "\n[[faults]]\nname = \"end\"\nphase = \"hold\"\nkind = \"kill\"\ndown = \"50ms\"\n";
+    let folder = folder(&[("kill.toml", &format!("{TINY}{faults}"))]);
+    let output = run(&["loadtest", &path(&folder, "kill.toml"), "--target", "http://127.0.0.1:1"]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(
+        text(&output).contains("the fault `end`") && text(&output).contains("--target"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
+fn what_is_claimed_is_of_the_profile() {
+    let claims =
+        TINY.replace("name = \"tiny\"", "name = \"tiny\"\nprofile = \"mcp\"\nrequirements = [\"TIME-2\"]");
+    let folder = folder(&[("claims.toml", &claims)]);
+    let output = run(&["scenario", "check", &path(&folder, "claims.toml")]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(text(&output).contains("not of the `profile` mcp"), "{}", text(&output));
+}

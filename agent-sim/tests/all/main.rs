@@ -11,5 +11,6 @@ mod dialects;
 mod load;
 mod offered;
 mod plan;
+mod plan_faults;
 mod process;
 mod tripwire;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scenarios::SHIPPED;
-use scenarios::model::{PhaseKind, Scenario};
+use scenarios::model::{FaultKind, PhaseKind, Scenario};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
@@ -81,4 +81,49 @@ fn the_quickstart_has_a_thousand_agents_of_two_types_and_ends_within_a_minute() 
 #[test]
 fn the_short_one_is_short() {
     assert!(total(&shipped("scenarios/ci.toml")) <= Duration::from_secs(12));
+}
+
+#[test]
+fn each_has_a_line_in_the_page_with_its_own_words() {
+    let page = include_str!("../../../docs/scenarios.md").replace('`', "");
+    for name in SHIPPED {
+        let words = shipped(name).description;
+        let words = words.split(':').next().unwrap();
+        assert!(page.contains(&format!("(../{name}) | {words}")), "{name}: no row with {words:?}");
+    }
+}
+
+#[test]
+fn each_fault_kind_is_shipped_but_those_that_only_add_load() {
+    let kinds: BTreeSet<&str> =
+        SHIPPED.iter().flat_map(|name| shipped(name).faults).map(|fault| fault.kind.name()).collect();
+    for kind in ["crash", "churn", "deploy", "herd", "partition", "kill", "pause"] {
+        assert!(kinds.contains(kind), "{kind} is not in {kinds:?}");
+    }
+}
+
+#[test]
+fn a_pause_of_the_registry_ends_no_lease_by_itself() {
+    for name in SHIPPED {
+        let scenario = shipped(name);
+        for fault in &scenario.faults {
+            let away = match fault.kind {
+                FaultKind::Pause { lasting, .. } => lasting,
+                FaultKind::Kill { down, .. } => down,
+                _ => continue,
+            };
+            for fleet in &scenario.fleets {
+                let policy = scenario.target.policies[&fleet.agent_type];
+                let silence = away + fleet.heartbeat.mul_f64(1.0 + 2.0 * fleet.jitter);
+                assert!(silence < policy.expires_after, "{name}, {}: {silence:?}", fault.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_soak_takes_its_length_from_outside() {
+    let set = ["phases.hold.duration=8h", "faults.turnover.lasting=7h59m"].map(str::to_owned);
+    let scenario = scenarios::load(&root().join("scenarios/soak.toml"), &set).unwrap();
+    assert!(total(&scenario) > Duration::from_secs(8 * 3600));
 }
