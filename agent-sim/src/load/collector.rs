@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use reports::history::{CallRecord, Operation};
+use reports::history::{Operation, Outcome};
 use reports::result::{CallStats, Interval, Percentiles, ThresholdReport};
 use scenarios::model::{PhaseKind, Threshold};
 
 use super::thresholds::Watch;
-use crate::measure::{Durations, Tally, lag_us};
+use crate::measure::{Durations, Tally, Timed};
 use crate::plan::PhaseSpan;
 
 /// A call's name in reports: its operation, or `observe` for the harness's own reading, which is no agent's load.
@@ -115,17 +115,17 @@ impl Collector {
     }
 
     /// A call ended.
-    pub(super) fn ended(&mut self, series: Series, call: &CallRecord) {
+    pub(super) fn ended(&mut self, series: Series, call: &Timed) {
         self.tally(series, |tally| tally.record(call));
-        self.lag.record(lag_us(call));
+        self.lag.record(call.lag_us());
         if series.observes {
             return;
         }
         self.watches.iter_mut().for_each(|watch| watch.ended(series.phase, call));
-        self.second.lag.record(lag_us(call));
+        self.second.lag.record(call.lag_us());
         self.second.errors += u64::from(call.outcome.is_error());
-        if call.outcome != reports::history::Outcome::CutOff {
-            self.second.response.record(call.e_us.saturating_sub(call.planned_us.unwrap_or(call.s_us)));
+        if call.outcome != Outcome::CutOff {
+            self.second.response.record(call.response_us());
         }
     }
 
@@ -273,7 +273,6 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reports::history::Outcome;
     use scenarios::model::{Figure, Limit, Metric};
 
     fn collector() -> Collector {
@@ -307,18 +306,8 @@ mod tests {
     fn make(collector: &mut Collector, series: Series, outcome: Outcome) {
         collector.due(series);
         collector.sent(series, 1);
-        let call = CallRecord {
-            agent: None,
-            op: series.operation,
-            planned_us: Some(0),
-            s_us: 1_000,
-            e_us: 3_000,
-            outcome,
-            http: Some(200),
-            sent: None,
-            seen: None,
-            note: None,
-        };
+        let call =
+            Timed { op: series.operation, planned_us: 0, s_us: 1_000, e_us: 3_000, outcome, http: Some(200) };
         collector.ended(series, &call);
     }
 

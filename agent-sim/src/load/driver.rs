@@ -17,7 +17,7 @@ use crate::client::{Answered, Client};
 use crate::clock::Clock;
 use crate::dialect::Call;
 use crate::history_writer::HistoryWriter;
-use crate::measure::lag_us;
+use crate::measure::Timed;
 use crate::plan::Plan;
 use crate::plan::schedule::Planned;
 use crate::tripwire::Tripwire;
@@ -240,8 +240,9 @@ impl Driver {
 
     fn answered(&mut self, task: Task, was_held_back: bool, answered: Answered) {
         let series = self.series(task);
-        self.collector.ended(series, &answered.record);
-        let lag_us = lag_us(&answered.record);
+        let timed = Timed::from(&answered.record);
+        self.collector.ended(series, &timed);
+        let lag_us = timed.lag_us();
         self.trouble.held_back += u64::from(was_held_back && lag_us >= HELD_BACK_LAG_US);
         self.note_exhaustion(&answered.record);
         let consequence = self.agents.answered(task, &answered);

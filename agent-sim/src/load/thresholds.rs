@@ -1,11 +1,11 @@
 //! Judges thresholds: a phase's merged histograms against limits, and the second in which a limit first broke.
 
-use reports::history::{CallRecord, Operation};
+use reports::history::Operation;
 use reports::result::ThresholdReport;
 use scenarios::model::{Figure, Limit, Percentile, Threshold, Which};
 
 use super::collector::OBSERVE;
-use crate::measure::{Durations, Tally};
+use crate::measure::{Durations, Tally, Timed};
 use crate::plan::micros;
 use crate::validity::share;
 
@@ -56,7 +56,7 @@ impl Watch {
         }
     }
 
-    pub(super) fn ended(&mut self, phase: usize, call: &CallRecord) {
+    pub(super) fn ended(&mut self, phase: usize, call: &Timed) {
         if self.concerns(phase, call.op) {
             self.second.record(call);
         }
@@ -194,19 +194,8 @@ mod tests {
     use scenarios::model::Metric;
     use std::time::Duration;
 
-    fn renewal(service_us: u64, outcome: Outcome) -> CallRecord {
-        CallRecord {
-            agent: None,
-            op: Operation::Renew,
-            planned_us: Some(0),
-            s_us: 10,
-            e_us: 10 + service_us,
-            outcome,
-            http: None,
-            sent: None,
-            seen: None,
-            note: None,
-        }
+    fn renewal(service_us: u64, outcome: Outcome) -> Timed {
+        Timed { op: Operation::Renew, planned_us: 0, s_us: 10, e_us: 10 + service_us, outcome, http: None }
     }
 
     fn threshold(operation: &'static str, figure: Figure, limit: Limit) -> Threshold {
@@ -221,7 +210,7 @@ mod tests {
 
     const P99: Figure = Figure::Duration { which: Which::Service, percentile: Percentile::P99 };
 
-    fn tally(calls: &[CallRecord]) -> Tally {
+    fn tally(calls: &[Timed]) -> Tally {
         let mut tally = Tally { planned: 10, misses: 1, ..Tally::default() };
         calls.iter().for_each(|call| tally.record(call));
         tally
