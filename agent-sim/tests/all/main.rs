@@ -12,4 +12,5 @@ mod load;
 mod offered;
 mod plan;
 mod process;
+mod proxy;
 mod tripwire;
