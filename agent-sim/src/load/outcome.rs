@@ -166,9 +166,7 @@ impl Finished<'_> {
     fn evidence(&self) -> Evidence {
         let (due_outside_faults, sent_outside_faults) = self.collector.kept_outside_faults();
         let mut breakdowns = Vec::new();
-        if self.trouble.broken_calls > 0 {
-            breakdowns.push(format!("{} calls of the harness broke down", self.trouble.broken_calls));
-        }
+        breakdowns.extend(self.trouble.breakdown.clone());
         if self.floor.is_none() {
             breakdowns.push("the thread that measures the timer floor broke down".to_owned());
         }

@@ -13,7 +13,7 @@ pub mod schedule;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scenarios::model::{Fleet, PhaseKind, Scenario};
+use scenarios::model::{Connections, Fleet, PhaseKind, Scenario};
 use sha2::{Digest, Sha256};
 
 use self::lives::{Life, Lives};
@@ -106,6 +106,11 @@ impl Plan {
     /// The stretches in which an agent lives, in order.
     pub fn lives(&self, agent: u32) -> &[Life] {
         self.lives.of(agent)
+    }
+
+    /// Whether an agent's calls go over a connection of its own.
+    pub fn has_own_connection(&self, agent: u32) -> bool {
+        self.fleet_of(agent).is_some_and(|(_, fleet, _)| fleet.connections == Connections::Own)
     }
 
     /// The fleet of an agent: its index, itself, and the agent's number in it.
