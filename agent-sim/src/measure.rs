@@ -47,6 +47,15 @@ impl Durations {
         }
     }
 
+    /// Takes away what another one, merged into this one before, has seen; `max_us` is the worst of what is left.
+    pub fn take_away(&mut self, other: &Self, max_us: u64) {
+        if let (Some(ours), Some(theirs)) = (&mut self.histogram, &other.histogram) {
+            // It fails only for counts that were never added.
+            let _ = ours.subtract(theirs);
+        }
+        self.max_us = max_us;
+    }
+
     /// Forgets all samples and keeps the memory.
     pub fn reset(&mut self) {
         self.max_us = 0;

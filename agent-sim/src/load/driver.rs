@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use reports::history::{Line, Outcome};
+use reports::history::{Line, Operation, Outcome};
 use tokio::sync::{mpsc, watch};
 
 use super::Progress;
@@ -14,6 +14,7 @@ use super::calls::{Flight, cut_short};
 use super::collector::{Collector, Series};
 use super::network::Network;
 use super::observer::{Observed, Observer};
+use super::recovery::Recovery;
 use super::sampler::{Costs, Sample};
 use crate::client::Answered;
 use crate::clock::Clock;
@@ -63,6 +64,7 @@ pub(super) struct Driver {
     pub(super) tripwire: Tripwire,
     pub(super) agents: Agents,
     pub(super) collector: Collector,
+    pub(super) recovery: Recovery,
     pub(super) costs: Costs,
     pub(super) history: HistoryWriter,
     pub(super) progress: watch::Sender<Progress>,
@@ -154,6 +156,7 @@ impl Driver {
         let now_us = self.now_us();
         self.history.tick(now_us);
         self.collector.advance(now_us, self.agents.registered(), self.network.in_flight());
+        self.recovery.advance(now_us);
         true
     }
 
@@ -189,20 +192,29 @@ impl Driver {
     }
 
     pub(super) fn series(&self, task: Task) -> Series {
-        let phase = self.plan.phase_at(task.planned_us.saturating_sub(self.begin_us));
-        Series { phase, operation: task.operation, observes: task.agent.is_none() }
+        let at_us = task.planned_us.saturating_sub(self.begin_us);
+        Series {
+            phase: self.plan.phase_at(at_us),
+            operation: task.operation,
+            observes: task.agent.is_none(),
+            at_us,
+        }
     }
 
     fn due(&mut self, planned: Planned) {
         let due = self.agents.due(planned);
         if let (Action::Crash, Some(agent)) = (planned.action, planned.agent) {
             self.network.release(agent);
+            self.recovery.gone(agent);
         }
         match due {
             Due::Call(task) => self.call(task),
             Due::Miss(operation) => {
-                let phase = self.plan.phase_at(planned.instant_us.saturating_sub(self.begin_us));
-                let series = Series { phase, operation, observes: false };
+                let at_us = planned.instant_us.saturating_sub(self.begin_us);
+                let series = Series { phase: self.plan.phase_at(at_us), operation, observes: false, at_us };
+                if let Some(agent) = planned.agent.filter(|_| operation != Operation::List) {
+                    self.recovery.missed(agent);
+                }
                 self.collector.due(series);
                 self.collector.missed(series);
             }
@@ -260,6 +272,9 @@ impl Driver {
         let lag_us = timed.lag_us();
         self.trouble.held_back += u64::from(was_held_back && lag_us >= HELD_BACK_LAG_US);
         self.note_exhaustion(timed.outcome, answered.record.note.as_deref());
+        if let Some(agent) = task.agent.filter(|_| self.agents.wants(task)) {
+            self.recovery.ended(agent, &timed, timed.e_us.saturating_sub(self.begin_us));
+        }
         let consequence = self.agents.answered(task, &answered);
         if lag_us > self.lag_limit_us {
             self.collector.blame_misses(series, consequence.misses);

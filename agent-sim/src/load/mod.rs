@@ -9,6 +9,8 @@
 //! - [`sampler`]: what the registry and the harness use.
 //! - [`collector`]: counts by phase, operation and second.
 //! - [`thresholds`]: what must hold.
+//! - [`windows`]: every stretch of a phase, for a threshold.
+//! - [`recovery`]: how what went wrong on purpose was got over.
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
 //! - [`outcome`]: all of it as plain data.
 
@@ -20,8 +22,10 @@ mod network;
 mod observer;
 mod offered;
 mod outcome;
+mod recovery;
 mod sampler;
 mod thresholds;
+mod windows;
 mod worker;
 
 use std::collections::VecDeque;
@@ -44,7 +48,10 @@ use self::observer::Observer;
 pub use self::offered::{OfferedPhase, offered};
 use self::outcome::Finished;
 pub use self::outcome::LoadOutcome;
+use self::recovery::Recovery;
+pub use self::recovery::fill_wrong_expiries;
 use self::sampler::{Costs, Watched};
+pub use self::thresholds::fill_freshness;
 pub use self::worker::timer_floor;
 use self::worker::{Floor, Worker};
 use crate::clock::{Clock, wall_clock};
@@ -281,7 +288,9 @@ impl Seed<'_> {
             extra,
             tripwire,
             agents: Agents::new(Arc::clone(plan), endpoints, target.dialect.as_ref()),
-            collector: Collector::new(plan.phases(), &scenario.thresholds),
+            collector: Collector::new(plan.phases(), &scenario.thresholds)
+                .with_faults(plan.phases(), plan.faults()),
+            recovery: Recovery::new(plan),
             costs: Costs::new(sampler::sample(watched, 0, None), plan.phases().len()),
             history,
             progress,
@@ -304,7 +313,7 @@ impl Seed<'_> {
         let tripwire = driver.tripwire.works().await;
         driver.keep_touches();
         let floor = floor.stop();
-        let Driver { agents, collector, costs, history, trouble, .. } = driver;
+        let Driver { agents, collector, recovery, costs, history, trouble, begin_us, .. } = driver;
         let worst_floor_us = floor.as_ref().map_or(0, |floor| floor.lateness.max_us());
         let written = history.finish(&RunEnd {
             at_us: self.clock.now_us(),
@@ -321,6 +330,8 @@ impl Seed<'_> {
             last_output: with(self.watched, RegistryProcess::last_output).unwrap_or_default(),
             agents: &agents,
             collector,
+            faults: recovery.reports(),
+            begin_us,
             costs,
             trouble,
             floor,

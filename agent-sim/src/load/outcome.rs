@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use reports::result::{
-    AgentCounts, CallStats, GeneratorReport, Interval, PhaseReport, TargetReport, ThresholdReport,
+    AgentCounts, CallStats, FaultReport, GeneratorReport, Interval, PhaseReport, TargetReport,
+    ThresholdReport,
 };
 use scenarios::model::{Scenario, TargetKind};
 
@@ -35,8 +36,12 @@ pub struct LoadOutcome {
     pub calls: BTreeMap<String, CallStats>,
     /// Phase by phase.
     pub phases: Vec<PhaseReport>,
-    /// Each threshold with its value.
+    /// Each threshold with its value, in the order of the scenario; those on freshness get theirs from the judge.
     pub thresholds: Vec<ThresholdReport>,
+    /// What went wrong on purpose and how it was got over; wrong expiries come from the judge.
+    pub faults: Vec<FaultReport>,
+    /// Instant 0 of the plan on the clock of the history, microseconds.
+    pub begin_us: u64,
     /// What the registry cost.
     pub target: TargetReport,
     /// What the harness cost, and how well it kept its plan.
@@ -61,6 +66,8 @@ pub(super) struct Finished<'a> {
     pub(super) last_output: String,
     pub(super) agents: &'a Agents,
     pub(super) collector: Collector,
+    pub(super) faults: Vec<FaultReport>,
+    pub(super) begin_us: u64,
     pub(super) costs: Costs,
     pub(super) trouble: Trouble,
     pub(super) floor: Option<Floor>,
@@ -71,7 +78,7 @@ pub(super) struct Finished<'a> {
 
 impl Finished<'_> {
     pub(super) fn outcome(self, plan_hash: &str, started_at: &str) -> LoadOutcome {
-        let thresholds = self.collector.thresholds();
+        let thresholds = self.collector.thresholds(&self.faults);
         let calls = self.collector.judged_stats();
         LoadOutcome {
             plan_hash: plan_hash.to_owned(),
@@ -82,9 +89,11 @@ impl Finished<'_> {
             calls,
             phases: self.phases(),
             thresholds,
+            begin_us: self.begin_us,
             target: self.target_report(),
             generator: self.generator_report(),
             intervals: self.collector.into_intervals(),
+            faults: self.faults,
             started_at: started_at.to_owned(),
             duration_ms: self.ended_us / 1_000,
         }

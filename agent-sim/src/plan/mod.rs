@@ -1,11 +1,13 @@
 //! Who does what at which instant, from the scenario and the seed alone: pure, so that thread timing cannot move it.
 //!
 //! - [`chance`]: draws keyed by what they are for, so that their order does not matter.
+//! - [`faults`]: what goes wrong on purpose.
 //! - [`identity`]: what each agent declares.
 //! - [`lives`]: when each agent starts, crashes and comes back.
 //! - [`schedule`]: every agent's instants, merged lazily in their order.
 
 mod chance;
+pub mod faults;
 pub mod identity;
 pub mod lives;
 pub mod schedule;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use scenarios::model::{Connections, Fleet, PhaseKind, Scenario};
 use sha2::{Digest, Sha256};
 
+use self::faults::PlannedFault;
 use self::lives::{Life, Lives};
 use self::schedule::{Action, Schedule};
 
@@ -33,6 +36,7 @@ pub struct Plan {
     phases: Vec<PhaseSpan>,
     lives: Lives,
     agents: u32,
+    faults: Vec<PlannedFault>,
 }
 
 /// A fleet and where its agents begin among those of all fleets.
@@ -72,7 +76,8 @@ impl Plan {
             start_us = end_us;
         }
         let lives = Lives::new(seed, &scenario.fleets, &phases);
-        Self { seed, fleets, phases, lives, agents }
+        let faults = faults::planned(scenario, &phases);
+        Self { seed, fleets, phases, lives, agents, faults }
     }
 
     /// How many agents there are; their numbers are the ones below this.
