@@ -12,6 +12,7 @@ use super::Progress;
 use super::agents::{Agents, Due, Task};
 use super::calls::{Flight, cut_short};
 use super::collector::{Collector, Series};
+use super::faults::Quit;
 use super::network::Network;
 use super::observer::{Observed, Observer};
 use super::recovery::Recovery;
@@ -43,6 +44,8 @@ pub(super) enum Ending {
     Interrupted,
     /// The registry process ended by itself.
     TargetDied,
+    /// The registry did not come back from a fault.
+    TargetLost,
 }
 
 /// A run while it goes on.
@@ -59,6 +62,8 @@ pub(super) struct Driver {
     /// An index into the network's routes for each agent.
     pub(super) route_of: Vec<u8>,
     pub(super) observer: Observer,
+    /// Tells when a fault has left nothing to load.
+    pub(super) faults: Quit,
     /// Lines from elsewhere that belong into the history.
     pub(super) extra: Receiver<Line>,
     pub(super) tripwire: Tripwire,
@@ -111,6 +116,9 @@ impl Driver {
             {
                 return Ending::TargetDied;
             }
+            if self.faults.registry_is_lost() {
+                return Ending::TargetLost;
+            }
             let next_us = self.take_due(schedule);
             let now_us = self.clock.now_us();
             if next_us.is_none() && now_us >= end_us {
@@ -150,9 +158,7 @@ impl Driver {
         while let Some(observed) = self.observer.take() {
             self.observed(observed);
         }
-        while let Ok(line) = self.extra.try_recv() {
-            self.history.write(&line);
-        }
+        self.keep_extra_lines();
         let now_us = self.now_us();
         self.history.tick(now_us);
         self.collector.advance(now_us, self.agents.registered(), self.network.in_flight());
@@ -328,6 +334,13 @@ impl Driver {
             self.history.write(&Line::Process(died.clone()));
         }
         sample.died.is_some()
+    }
+
+    /// Writes down what came from elsewhere since the last time.
+    pub(super) fn keep_extra_lines(&mut self) {
+        while let Ok(line) = self.extra.try_recv() {
+            self.history.write(&line);
+        }
     }
 
     /// Writes down what reached an agent's address since the last time.

@@ -9,6 +9,7 @@
 //! - [`sampler`]: what the registry and the harness use.
 //! - [`collector`]: counts by phase, operation and second.
 //! - [`thresholds`]: what must hold.
+//! - [`faults`]: does what no agent can: to the registry's process, to the network.
 //! - [`windows`]: every stretch of a phase, for a threshold.
 //! - [`recovery`]: how what went wrong on purpose was got over.
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
@@ -18,6 +19,7 @@ mod agents;
 mod calls;
 mod collector;
 mod driver;
+mod faults;
 mod network;
 mod observer;
 mod offered;
@@ -42,6 +44,7 @@ use tokio::sync::{oneshot, watch};
 use self::agents::Agents;
 use self::collector::Collector;
 use self::driver::{Driver, Ending, Trouble};
+use self::faults::{FaultEnd, FaultRunner, Tools};
 use self::network::Network;
 use self::network::http::Common;
 use self::observer::Observer;
@@ -59,6 +62,7 @@ use crate::history_writer::HistoryWriter;
 use crate::plan::schedule::Schedule;
 use crate::plan::{Plan, hash_of, micros};
 use crate::process::RegistryProcess;
+use crate::proxy::Proxy;
 use crate::target::{Target, TargetError};
 use crate::tripwire::Tripwire;
 use crate::validity::lag_limit_us;
@@ -224,11 +228,17 @@ impl Seed<'_> {
             history.write(&Line::Process(event));
         }
         let LoadOptions { interrupt, progress, .. } = options;
-        let mut driver = self.driver(tripwire, history, progress)?;
+        let proxy = faults::bad_network(&self.plan, self.registry_address()?, self.clock)
+            .map_err(|source| LoadError::Thread { what: "is the bad network", source })?;
+        let mut driver = self.driver(tripwire, history, progress, proxy.as_ref())?;
         let (clock, plan) = (self.clock, &self.plan);
         let mut schedule = Schedule::new(Arc::clone(plan));
         let begin_us = clock.now_us();
         driver.begin_us = begin_us;
+        let (tools, extra) = Tools::new(&self.target, self.registry_address()?, proxy.as_ref(), begin_us);
+        let faults = FaultRunner::start(plan.faults(), &tools, self.watched, clock);
+        let quit = faults.quit();
+        (driver.extra, driver.faults) = (extra, faults.quit());
         let thread = |what| move |source| LoadError::Thread { what, source };
         let floor = worker::measure_floor(clock).map_err(thread("measures the timer floor"))?;
         let (mut samples, sampler) = sampler::start(Arc::clone(self.watched), plan.phases(), clock, begin_us)
@@ -239,6 +249,7 @@ impl Seed<'_> {
         let work = move || {
             let mut ending = driver.follow(&mut schedule, &mut samples, &interrupt);
             let ended_us = driver.now_us();
+            quit.tell();
             sampler.stop();
             driver.drain(clock.now_us() + longest_drain_us);
             let mut last = vec![sampler::sample(&watched, driver.now_us(), None)];
@@ -254,8 +265,16 @@ impl Seed<'_> {
         };
         let generator = std::thread::Builder::new().name("generator".to_owned());
         generator.spawn(work).map_err(thread("makes the calls"))?;
-        let (driver, ending, ended_us) = finished.await.map_err(|_| LoadError::BrokenDown)?;
-        Ok(self.finish(driver, floor, ending, ended_us).await)
+        let (mut driver, ending, ended_us) = finished.await.map_err(|_| LoadError::BrokenDown)?;
+        let fault_end = faults.stop().await;
+        driver.keep_extra_lines();
+        Ok(self.finish(driver, floor, ending, ended_us, fault_end).await)
+    }
+
+    /// Where the registry is reached.
+    fn registry_address(&self) -> Result<SocketAddr, LoadError> {
+        let url = self.target.client.url();
+        address_of(parts_of(url).0).map_err(|cause| LoadError::Address { url: url.to_owned(), cause })
     }
 
     fn driver(
@@ -263,18 +282,20 @@ impl Seed<'_> {
         tripwire: Tripwire,
         history: HistoryWriter,
         progress: watch::Sender<Progress>,
+        proxy: Option<&Proxy>,
     ) -> Result<Driver, LoadError> {
         let Self { scenario, plan, clock, target, watched, .. } = self;
         let endpoints =
             (0..plan.agents()).map(|agent| tripwire.assign(agent, &plan.agent_id(agent))).collect();
         let url = target.client.url();
         let (authority, base_path) = parts_of(url);
-        let route =
-            address_of(authority).map_err(|cause| LoadError::Address { url: url.to_owned(), cause })?;
+        let mut routes = vec![self.registry_address()?];
+        routes.extend(proxy.map(|proxy| proxy.handle().address()));
+        let route_of = |agent| u8::from(proxy.is_some() && plan.partitioned(agent).is_some());
         let common = Common::new(authority, base_path, target.client.authorization());
-        let network = Network::new(common, vec![route], scenario.source_addresses)
+        let network = Network::new(common, routes, scenario.source_addresses)
             .map_err(|source| LoadError::Poller { source })?;
-        // Nobody sends lines yet.
+        // Nobody sends lines before the faults begin.
         let (_, extra) = std::sync::mpsc::channel();
         Ok(Driver {
             clock: *clock,
@@ -284,7 +305,8 @@ impl Seed<'_> {
             url: url.to_owned(),
             observer: Observer::new(target.client.clone(), *clock, Handle::current(), network.waker()),
             network,
-            route_of: Vec::new(),
+            route_of: (0..plan.agents()).map(route_of).collect(),
+            faults: Default::default(),
             extra,
             tripwire,
             agents: Agents::new(Arc::clone(plan), endpoints, target.dialect.as_ref()),
@@ -309,6 +331,7 @@ impl Seed<'_> {
         floor: Worker<Floor>,
         ending: Ending,
         ended_us: u64,
+        fault_end: FaultEnd,
     ) -> LoadOutcome {
         let tripwire = driver.tripwire.works().await;
         driver.keep_touches();
@@ -331,6 +354,7 @@ impl Seed<'_> {
             agents: &agents,
             collector,
             faults: recovery.reports(),
+            fault_end,
             begin_us,
             costs,
             trouble,

@@ -11,6 +11,7 @@ use scenarios::model::{Scenario, TargetKind};
 use super::agents::Agents;
 use super::collector::Collector;
 use super::driver::{Ending, Trouble};
+use super::faults::FaultEnd;
 use super::sampler::{Costs, micros_as_seconds};
 use super::worker::Floor;
 use crate::history_writer::Written;
@@ -67,6 +68,7 @@ pub(super) struct Finished<'a> {
     pub(super) agents: &'a Agents,
     pub(super) collector: Collector,
     pub(super) faults: Vec<FaultReport>,
+    pub(super) fault_end: FaultEnd,
     pub(super) begin_us: u64,
     pub(super) costs: Costs,
     pub(super) trouble: Trouble,
@@ -83,7 +85,7 @@ impl Finished<'_> {
         LoadOutcome {
             plan_hash: plan_hash.to_owned(),
             interrupted: matches!(self.ending, Ending::Interrupted),
-            invalid: causes(&self.evidence()),
+            invalid: [causes(&self.evidence()), self.fault_end.invalid.clone()].concat(),
             failed: self.failures(),
             agents: AgentCounts { planned: u64::from(self.plan.agents()), peak: self.agents.peak() },
             calls,
@@ -100,10 +102,11 @@ impl Finished<'_> {
     }
 
     fn failures(&self) -> Vec<String> {
-        match &self.ending {
+        let death = match &self.ending {
             Ending::TargetDied => vec![self.death()],
-            Ending::Interrupted | Ending::Planned => Vec::new(),
-        }
+            Ending::Interrupted | Ending::Planned | Ending::TargetLost => Vec::new(),
+        };
+        [death, self.fault_end.failed.clone()].concat()
     }
 
     fn death(&self) -> String {

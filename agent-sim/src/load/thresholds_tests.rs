@@ -104,7 +104,7 @@ fn a_metric_without_samples_does_not_hold_and_has_no_value() {
 fn without_a_window_the_first_breach_is_the_first_second_whose_own_value_broke_the_limit() {
     let limit = Limit::Duration(Duration::from_millis(1));
     // Slow in the ramp, which is another phase, and from second 6 on.
-    let slow = |second, _| if second < 4 || second >= 6 { 2_000 } else { 500 };
+    let slow = |second, _| if (4..6).contains(&second) { 500 } else { 2_000 };
     let report = run(&mut watch(&threshold("heartbeat", P99, limit)), 1, slow);
     assert_eq!((report.ok, report.first_breach_ms), (false, Some(6_000)));
 }
