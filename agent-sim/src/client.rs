@@ -12,10 +12,10 @@ use crate::clock::Clock;
 use crate::dialect::{Call, Dialect, Reading, WireAnswer, WireRequest};
 
 /// Largest answer that is read; what is longer counts as broken off.
-const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Most pages of one list: with pages of 10,000, ten times the agents that a registry holds by default.
-const MAX_PAGES: usize = 1_000;
+pub(crate) const MAX_PAGES: usize = 1_000;
 
 /// A client of one registry, shared by many agents; calls in flight are bounded by the caller.
 #[derive(Debug, Clone)]
@@ -123,6 +123,16 @@ impl Client {
     /// Plain requests to the same registry with the same token, each given up after `timeout`.
     pub fn wire(&self, timeout: Duration) -> Wire {
         Wire { timeout, ..self.wire.clone() }
+    }
+
+    /// The address of the registry, `http://host:port` and perhaps a path.
+    pub(crate) fn url(&self) -> &str {
+        &self.wire.base_url
+    }
+
+    /// What goes along as `Authorization`, if anything.
+    pub(crate) fn authorization(&self) -> Option<&[u8]> {
+        self.wire.bearer.as_ref().map(reqwest::header::HeaderValue::as_bytes)
     }
 
     /// Sends one call (every page of a list) and waits for its end. Never fails: failures are outcomes. A list of
@@ -344,7 +354,7 @@ async fn read_body(mut response: reqwest::Response, url: &str) -> Result<Vec<u8>
 }
 
 /// Adds a further page to what the pages before it showed.
-fn append(whole: &mut Reading, page: Reading) {
+pub(crate) fn append(whole: &mut Reading, page: Reading) {
     let (Some(seen), Some(more)) = (&mut whole.seen, page.seen) else { return };
     if seen.revision != more.revision && whole.note.is_none() {
         whole.note = Some(format!("the pages show revisions {:?} and {:?}", seen.revision, more.revision));

@@ -1,20 +1,23 @@
-//! Writes the history in a thread of its own. The driver hands lines over without ever waiting: a line that finds the
-//! queue full is lost and counted, and a run that lost one is invalid.
+//! Writes the history. Lines are put into a buffer where they are made, and whole buffers are written by a thread of its
+//! own. Nobody ever waits for it: a buffer that finds the queue full is lost, its lines are counted, and a run that lost
+//! one is invalid.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use reports::history::{Line, RunEnd, RunHeader};
 
-/// Lines that may wait to be written.
-const QUEUE_LINES: usize = 8_192;
+/// A buffer of this size is handed over.
+const BUFFER_BYTES: usize = 256 * 1024;
 
-/// How long lines are gathered before they are written together.
-const GATHERING_TIME: Duration = Duration::from_millis(20);
+/// Buffers that may wait to be written: what the disk may lag behind, 16 MiB.
+const QUEUE_BUFFERS: usize = 64;
+
+/// How long lines stay in a buffer that does not fill up, microseconds.
+const GATHERING_US: u64 = 100_000;
 
 /// What became of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,14 +31,26 @@ pub struct Written {
 /// A history that is being written. Dropping it stops the writing and leaves the file without its last line.
 #[derive(Debug)]
 pub struct HistoryWriter {
-    queue: Option<SyncSender<Box<Line>>>,
+    queue: Option<SyncSender<Lines>>,
+    /// Buffers that have been written, to be filled again.
+    empty: Receiver<Vec<u8>>,
     thread: Option<JoinHandle<Tail>>,
+    gathered: Lines,
+    buffer_bytes: usize,
+    flushed_us: u64,
     lost_lines: u64,
+}
+
+/// Some lines as they stand in the file.
+#[derive(Debug, Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    count: u64,
 }
 
 /// What the thread leaves: the file, and how it went.
 struct Tail {
-    file: BufWriter<File>,
+    file: File,
     lost_lines: u64,
     failure: Option<String>,
 }
@@ -46,31 +61,82 @@ impl HistoryWriter {
     /// # Errors
     /// When the file cannot be created or written.
     pub fn create(path: &Path, header: RunHeader) -> std::io::Result<Self> {
-        Self::create_with_queue(path, header, QUEUE_LINES)
+        Self::create_with_queue(path, header, QUEUE_BUFFERS, BUFFER_BYTES)
     }
 
-    fn create_with_queue(path: &Path, header: RunHeader, queue_lines: usize) -> std::io::Result<Self> {
-        let mut file = BufWriter::with_capacity(256 * 1024, File::create(path)?);
-        write_line(&mut file, &Line::Run(header))?;
-        file.flush()?;
-        let (queue, lines) = sync_channel(queue_lines);
-        let thread =
-            std::thread::Builder::new().name("history".to_owned()).spawn(move || write_all(file, &lines))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), lost_lines: 0 })
+    fn create_with_queue(
+        path: &Path,
+        header: RunHeader,
+        queue_buffers: usize,
+        buffer_bytes: usize,
+    ) -> std::io::Result<Self> {
+        let mut file = File::create(path)?;
+        file.write_all(&as_written(&Line::Run(header))?)?;
+        let (queue, lines) = sync_channel(queue_buffers);
+        let (give_back, empty) = channel();
+        let thread = std::thread::Builder::new()
+            .name("history".to_owned())
+            .spawn(move || write_all(file, &lines, &give_back))?;
+        Ok(Self {
+            queue: Some(queue),
+            empty,
+            thread: Some(thread),
+            gathered: Lines::default(),
+            buffer_bytes,
+            flushed_us: 0,
+            lost_lines: 0,
+        })
     }
 
-    /// Hands a line over; never waits.
-    pub fn write(&mut self, line: Line) {
+    /// Adds a line; never waits.
+    pub fn write(&mut self, line: &Line) {
+        // A vector takes whatever is written, and a line has nothing that JSON cannot say.
+        match append(&mut self.gathered.bytes, line) {
+            Ok(()) => self.added(),
+            Err(_) => self.lost_lines += 1,
+        }
+    }
+
+    /// Adds a line that was [made ready](as_written) elsewhere; never waits.
+    pub fn write_ready(&mut self, line: &[u8]) {
+        self.gathered.bytes.extend_from_slice(line);
+        self.added();
+    }
+
+    fn added(&mut self) {
+        self.gathered.count += 1;
+        if self.gathered.bytes.len() >= self.buffer_bytes {
+            self.flush();
+        }
+    }
+
+    /// Hands over what has been gathered for long enough.
+    pub fn tick(&mut self, now_us: u64) {
+        if now_us.saturating_sub(self.flushed_us) >= GATHERING_US {
+            self.flushed_us = now_us;
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.gathered.count == 0 {
+            return;
+        }
+        let empty = self.empty.try_recv().unwrap_or_default();
+        let full = std::mem::replace(&mut self.gathered, Lines { bytes: empty, count: 0 });
         let Some(queue) = &self.queue else { return };
-        match queue.try_send(Box::new(line)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.lost_lines += 1,
+        if let Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) = queue.try_send(full) {
+            self.lost_lines += lost.count;
         }
     }
 
     /// Writes what waits and the last line, whose count of lost lines is filled in here. Waits for the disk.
     pub fn finish(mut self, end: &RunEnd) -> Written {
-        self.queue = None;
+        if let Some(queue) = self.queue.take()
+            && let Err(lost) = queue.send(std::mem::take(&mut self.gathered))
+        {
+            self.lost_lines += lost.0.count;
+        }
         let Some(tail) = self.thread.take().and_then(|thread| thread.join().ok()) else {
             return Written {
                 lost_lines: self.lost_lines,
@@ -79,14 +145,15 @@ impl HistoryWriter {
         };
         let Tail { mut file, lost_lines, failure } = tail;
         let lost_lines = lost_lines + self.lost_lines;
-        let last = write_line(&mut file, &Line::End(RunEnd { lost_lines, ..end.clone() }))
-            .and_then(|()| file.flush());
+        let last = as_written(&Line::End(RunEnd { lost_lines, ..end.clone() }));
+        let last = last.and_then(|line| file.write_all(&line));
         Written { lost_lines, failure: failure.or(last.err().map(|error| error.to_string())) }
     }
 }
 
 impl Drop for HistoryWriter {
     fn drop(&mut self) {
+        self.flush();
         self.queue = None;
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
@@ -95,36 +162,43 @@ impl Drop for HistoryWriter {
 }
 
 /// Writes until nobody can send any more. After a failure it goes on taking lines, so that they are counted.
-fn write_all(file: BufWriter<File>, lines: &Receiver<Box<Line>>) -> Tail {
+fn write_all(file: File, lines: &Receiver<Lines>, give_back: &Sender<Vec<u8>>) -> Tail {
     let mut tail = Tail { file, lost_lines: 0, failure: None };
-    while let Ok(line) = lines.recv() {
-        tail.write(&line);
-        // Waking up for every line would cost more than the writing, and most of it the driver's time.
-        std::thread::sleep(GATHERING_TIME);
-        lines.try_iter().for_each(|line| tail.write(&line));
-        tail.flush();
+    while let Ok(mut some) = lines.recv() {
+        if tail.failure.is_none() {
+            tail.failure = tail.file.write_all(&some.bytes).err().map(|error| error.to_string());
+        }
+        if tail.failure.is_some() {
+            tail.lost_lines += some.count;
+        }
+        some.bytes.clear();
+        // A single long line is not worth keeping its memory; nobody takes buffers back after the end.
+        if some.bytes.capacity() <= 4 * BUFFER_BYTES {
+            drop(give_back.send(some.bytes));
+        }
     }
     tail
 }
 
-impl Tail {
-    fn write(&mut self, line: &Line) {
-        if self.failure.is_none() {
-            self.failure = write_line(&mut self.file, line).err().map(|error| error.to_string());
-        }
-        self.lost_lines += u64::from(self.failure.is_some());
-    }
-
-    fn flush(&mut self) {
-        if let Err(error) = self.file.flush() {
-            self.failure.get_or_insert(error.to_string());
-        }
-    }
+/// A line as it stands in the file.
+///
+/// # Errors
+/// When it cannot be said in JSON.
+pub fn as_written(line: &Line) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    append(&mut bytes, line)?;
+    Ok(bytes)
 }
 
-fn write_line(file: &mut impl Write, line: &Line) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *file, line)?;
-    file.write_all(b"\n")
+/// Appends a whole line or nothing.
+fn append(bytes: &mut Vec<u8>, line: &Line) -> std::io::Result<()> {
+    let before = bytes.len();
+    if let Err(error) = serde_json::to_writer(&mut *bytes, line) {
+        bytes.truncate(before);
+        return Err(error.into());
+    }
+    bytes.push(b'\n');
+    Ok(())
 }
 
 #[cfg(test)]
@@ -164,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("history.jsonl");
         let mut writer = HistoryWriter::create(&path, header()).expect("a writer");
-        (0..100).for_each(|at_us| writer.write(event(at_us)));
+        (0..100).for_each(|at_us| writer.write(&event(at_us)));
         assert_eq!(writer.finish(&end()), Written { lost_lines: 0, failure: None });
         let mut expected = vec![Line::Run(header())];
         expected.extend((0..100).map(event));
@@ -176,8 +250,8 @@ mod tests {
     fn lines_lost_and_lines_written_are_together_all_lines_and_the_end_tells_the_loss() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("history.jsonl");
-        let mut writer = HistoryWriter::create_with_queue(&path, header(), 1).expect("a writer");
-        (0..20_000).for_each(|at_us| writer.write(event(at_us)));
+        let mut writer = HistoryWriter::create_with_queue(&path, header(), 1, 100).expect("a writer");
+        (0..20_000).for_each(|at_us| writer.write(&event(at_us)));
         let written = writer.finish(&end());
         let lines = lines(&path);
         assert_eq!(u64::try_from(lines.len()).expect("a count") - 2 + written.lost_lines, 20_000);

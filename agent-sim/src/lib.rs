@@ -6,6 +6,7 @@
 //! - [`tripwire`]: an address with a listener for every agent, which nobody must ever call.
 //! - [`process`]: the registry under test as a child process.
 //! - [`target`]: the registry under test, started or reached, with the policies that it is held to.
+//! - [`proxy`]: a bad network between agents and the registry.
 //! - [`plan`]: who does what at which instant, from the seed alone; pure.
 //! - [`load`]: follows the plan against a registry, and measures.
 //! - [`measure`]: durations and counts of calls, merged exactly.
@@ -26,6 +27,7 @@ pub mod measure;
 pub mod null_responder;
 pub mod plan;
 pub mod process;
+pub mod proxy;
 pub mod target;
 pub mod tripwire;
 pub mod validity;

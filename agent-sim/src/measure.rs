@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use reports::history::{CallRecord, Outcome};
+use reports::history::{CallRecord, Operation, Outcome};
 use reports::result::{CallStats, Percentiles};
 
 /// The longest duration that is told from longer ones: an hour.
@@ -45,6 +45,15 @@ impl Durations {
             }
             None => self.histogram = Some(theirs.clone()),
         }
+    }
+
+    /// Takes away what another one, merged into this one before, has seen; `max_us` is the worst of what is left.
+    pub fn take_away(&mut self, other: &Self, max_us: u64) {
+        if let (Some(ours), Some(theirs)) = (&mut self.histogram, &other.histogram) {
+            // It fails only for counts that were never added.
+            let _ = ours.subtract(theirs);
+        }
+        self.max_us = max_us;
     }
 
     /// Forgets all samples and keeps the memory.
@@ -99,6 +108,85 @@ impl Durations {
     }
 }
 
+/// An ended call as far as it is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timed {
+    /// What was asked.
+    pub op: Operation,
+    /// When the plan wanted it sent; for one that nobody planned, when it was sent.
+    pub planned_us: u64,
+    /// Just before the first byte left.
+    pub s_us: u64,
+    /// Just after the last byte came.
+    pub e_us: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The HTTP status, if there was one.
+    pub http: Option<u16>,
+}
+
+impl Timed {
+    /// How late it was sent.
+    pub fn lag_us(&self) -> u64 {
+        self.s_us.saturating_sub(self.planned_us)
+    }
+
+    /// Answered - planned.
+    pub fn response_us(&self) -> u64 {
+        self.e_us.saturating_sub(self.planned_us)
+    }
+
+    /// Answered - sent.
+    pub fn service_us(&self) -> u64 {
+        self.e_us.saturating_sub(self.s_us)
+    }
+}
+
+impl From<&CallRecord> for Timed {
+    fn from(call: &CallRecord) -> Self {
+        let CallRecord { op, s_us, e_us, outcome, http, .. } = *call;
+        Self { op, planned_us: call.planned_us.unwrap_or(s_us), s_us, e_us, outcome, http }
+    }
+}
+
+/// What a call came to, as reports count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResultKind {
+    /// An answer with this HTTP status.
+    Status(u16),
+    /// No answer in time.
+    TimedOut,
+    /// The connection broke.
+    Failed,
+    /// Nothing was sent.
+    NotSent,
+    /// Something else came.
+    Unreadable,
+}
+
+impl ResultKind {
+    fn of(call: &Timed) -> Self {
+        match (call.http, call.outcome) {
+            (_, Outcome::TimedOut) => Self::TimedOut,
+            (_, Outcome::Failed) => Self::Failed,
+            (_, Outcome::NotSent) => Self::NotSent,
+            (Some(status), _) => Self::Status(status),
+            (None, _) => Self::Unreadable,
+        }
+    }
+
+    /// The name in reports: the status, or how it came to nothing.
+    pub fn name(self) -> String {
+        match self {
+            Self::Status(status) => status.to_string(),
+            Self::TimedOut => "timeout".to_owned(),
+            Self::Failed => "failed".to_owned(),
+            Self::NotSent => "not_sent".to_owned(),
+            Self::Unreadable => "unreadable".to_owned(),
+        }
+    }
+}
+
 /// The three durations of calls.
 #[derive(Debug, Clone, Default)]
 pub struct Latencies {
@@ -112,11 +200,11 @@ pub struct Latencies {
 
 impl Latencies {
     /// Counts an ended call. One that was cut off has a lag only: how long it would have taken is unknown.
-    pub fn record(&mut self, call: &CallRecord) {
-        self.lag.record(lag_us(call));
+    pub fn record(&mut self, call: &Timed) {
+        self.lag.record(call.lag_us());
         if call.outcome != Outcome::CutOff {
-            self.response.record(call.e_us.saturating_sub(call.planned_us.unwrap_or(call.s_us)));
-            self.service.record(call.e_us.saturating_sub(call.s_us));
+            self.response.record(call.response_us());
+            self.service.record(call.service_us());
         }
     }
 
@@ -135,11 +223,6 @@ impl Latencies {
     }
 }
 
-/// How late a call was sent; 0 for one that nobody planned.
-pub fn lag_us(call: &CallRecord) -> u64 {
-    call.s_us.saturating_sub(call.planned_us.unwrap_or(call.s_us))
-}
-
 /// All that is counted of one kind of call.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
@@ -156,14 +239,14 @@ pub struct Tally {
     /// Calls cut off by the end of the run.
     pub cut_off: u64,
     /// Ended calls by HTTP status or by how they failed.
-    pub by_result: BTreeMap<String, u64>,
+    pub by_result: BTreeMap<ResultKind, u64>,
     /// Their durations.
     pub latencies: Latencies,
 }
 
 impl Tally {
     /// Counts an ended call.
-    pub fn record(&mut self, call: &CallRecord) {
+    pub fn record(&mut self, call: &Timed) {
         self.latencies.record(call);
         if call.outcome == Outcome::CutOff {
             self.cut_off += 1;
@@ -171,14 +254,14 @@ impl Tally {
         }
         self.count += 1;
         self.errors += u64::from(call.outcome.is_error());
-        *self.by_result.entry(result_name(call)).or_default() += 1;
+        *self.by_result.entry(ResultKind::of(call)).or_default() += 1;
     }
 
     /// Calls that the registry answered, with whatever status.
     pub fn answered(&self) -> u64 {
         self.by_result
             .iter()
-            .filter(|(result, _)| result.parse::<u16>().is_ok())
+            .filter(|(result, _)| matches!(result, ResultKind::Status(_)))
             .map(|(_, count)| count)
             .sum()
     }
@@ -198,7 +281,7 @@ impl Tally {
         self.misses += other.misses;
         self.cut_off += other.cut_off;
         for (result, count) in &other.by_result {
-            *self.by_result.entry(result.clone()).or_default() += count;
+            *self.by_result.entry(*result).or_default() += count;
         }
     }
 
@@ -220,7 +303,7 @@ impl Tally {
             errors: self.errors,
             misses: self.misses,
             cut_off: self.cut_off,
-            by_result: self.by_result.clone(),
+            by_result: self.by_result.iter().map(|(result, count)| (result.name(), *count)).collect(),
             response_us: self.latencies.response.percentiles(),
             service_us: self.latencies.service.percentiles(),
             lag_us: self.latencies.lag.percentiles(),
@@ -229,35 +312,13 @@ impl Tally {
     }
 }
 
-/// The HTTP status, or how it came to nothing.
-fn result_name(call: &CallRecord) -> String {
-    match (call.http, call.outcome) {
-        (_, Outcome::TimedOut) => "timeout".to_owned(),
-        (_, Outcome::Failed) => "failed".to_owned(),
-        (_, Outcome::NotSent) => "not_sent".to_owned(),
-        (Some(status), _) => status.to_string(),
-        (None, _) => "unreadable".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reports::history::Operation;
 
-    fn call(planned_us: u64, s_us: u64, e_us: u64, outcome: Outcome) -> CallRecord {
-        CallRecord {
-            agent: None,
-            op: Operation::Renew,
-            planned_us: Some(planned_us),
-            s_us,
-            e_us,
-            outcome,
-            http: outcome.renews().then_some(200),
-            sent: None,
-            seen: None,
-            note: None,
-        }
+    fn call(planned_us: u64, s_us: u64, e_us: u64, outcome: Outcome) -> Timed {
+        let http = outcome.renews().then_some(200);
+        Timed { op: Operation::Renew, planned_us, s_us, e_us, outcome, http }
     }
 
     #[test]
@@ -276,7 +337,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.record(&call(0, 10, 5_000_010, Outcome::TimedOut));
         assert_eq!(tally.stats().response_us.max, 5_000_010);
-        assert_eq!((tally.errors, tally.by_result.get("timeout")), (1, Some(&1)));
+        assert_eq!((tally.errors, tally.by_result.get(&ResultKind::TimedOut)), (1, Some(&1)));
     }
 
     #[test]

@@ -174,6 +174,20 @@ impl Call {
         }
     }
 
+    /// [`Call::agent_id`] of a call that is over.
+    pub fn into_agent_id(self) -> Option<String> {
+        match self {
+            Self::Register(document) => Some(document.agent_id),
+            Self::Renew { agent_id, .. }
+            | Self::Probe { agent_id, .. }
+            | Self::Leave { agent_id }
+            | Self::Read { agent_id }
+            | Self::Events { agent_id }
+            | Self::Provoke { agent_id, .. } => Some(agent_id),
+            Self::List { .. } => None,
+        }
+    }
+
     /// What the history says was declared.
     pub fn sent(&self) -> Option<Sent> {
         match self {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use reports::history::{CallRecord, Operation};
-use reports::result::{CallStats, Interval, Percentiles, ThresholdReport};
+use reports::history::{Operation, Outcome};
+use reports::result::{CallStats, FaultReport, Interval, Percentiles, ThresholdReport};
 use scenarios::model::{PhaseKind, Threshold};
 
-use super::thresholds::Watch;
-use crate::measure::{Durations, Tally, lag_us};
+use super::thresholds::{Beside, Watch};
+use crate::measure::{Durations, Tally, Timed};
 use crate::plan::PhaseSpan;
+use crate::plan::faults::PlannedFault;
 
 /// A call's name in reports: its operation, or `observe` for the harness's own reading, which is no agent's load.
 pub(super) const OBSERVE: &str = "observe";
@@ -21,6 +22,8 @@ const LIVE_SECONDS: usize = 10;
 pub(super) struct Collector {
     phases: Vec<BTreeMap<&'static str, Tally>>,
     kinds: Vec<PhaseKind>,
+    /// Whether something goes wrong on purpose in each phase.
+    with_faults: Vec<bool>,
     watches: Vec<Watch>,
     lag: Durations,
     second: Second,
@@ -53,6 +56,8 @@ pub(super) struct Series {
     pub(super) operation: Operation,
     /// Whether the harness itself asked.
     pub(super) observes: bool,
+    /// The call's planned instant, microseconds since the run began.
+    pub(super) at_us: u64,
 }
 
 impl Series {
@@ -63,15 +68,12 @@ impl Series {
 
 impl Collector {
     pub(super) fn new(phases: &[PhaseSpan], thresholds: &[Threshold]) -> Self {
-        let watches = thresholds
-            .iter()
-            .map(|threshold| {
-                Watch::new(threshold, phases.iter().position(|phase| phase.name == threshold.phase))
-            })
-            .collect();
+        let watches = thresholds.iter().map(|threshold| Watch::new(threshold, phases)).collect();
+        let is_crash = |phase: &PhaseSpan| matches!(phase.kind, PhaseKind::Crash { .. });
         Self {
             phases: phases.iter().map(|_| BTreeMap::new()).collect(),
             kinds: phases.iter().map(|phase| phase.kind).collect(),
+            with_faults: phases.iter().map(is_crash).collect(),
             watches,
             lag: Durations::default(),
             second: Second::default(),
@@ -83,12 +85,22 @@ impl Collector {
         }
     }
 
+    /// The phases that these faults touch prove nothing about the harness's plan.
+    pub(super) fn with_faults(mut self, phases: &[PhaseSpan], faults: &[PlannedFault]) -> Self {
+        for (phase, with_fault) in phases.iter().zip(&mut self.with_faults) {
+            let touches =
+                |fault: &PlannedFault| fault.start_us < phase.end_us && phase.start_us <= fault.end_us;
+            *with_fault |= faults.iter().any(touches);
+        }
+        self
+    }
+
     /// A call became due.
     pub(super) fn due(&mut self, series: Series) {
         self.tally(series, |tally| tally.planned += 1);
         if !series.observes {
             self.second.planned += 1;
-            self.watches.iter_mut().for_each(|watch| watch.due(series.phase, series.operation));
+            self.watches.iter_mut().for_each(|watch| watch.due(series));
         }
     }
 
@@ -96,7 +108,7 @@ impl Collector {
     pub(super) fn missed(&mut self, series: Series) {
         self.tally(series, |tally| tally.misses += 1);
         self.second.misses += 1;
-        self.watches.iter_mut().for_each(|watch| watch.missed(series.phase, series.operation));
+        self.watches.iter_mut().for_each(|watch| watch.missed(series));
     }
 
     /// So many misses were the harness's own fault: the call in their way had itself been sent late, or never.
@@ -115,17 +127,17 @@ impl Collector {
     }
 
     /// A call ended.
-    pub(super) fn ended(&mut self, series: Series, call: &CallRecord) {
+    pub(super) fn ended(&mut self, series: Series, call: &Timed) {
         self.tally(series, |tally| tally.record(call));
-        self.lag.record(lag_us(call));
+        self.lag.record(call.lag_us());
         if series.observes {
             return;
         }
-        self.watches.iter_mut().for_each(|watch| watch.ended(series.phase, call));
-        self.second.lag.record(lag_us(call));
+        self.watches.iter_mut().for_each(|watch| watch.ended(series, call));
+        self.second.lag.record(call.lag_us());
         self.second.errors += u64::from(call.outcome.is_error());
-        if call.outcome != reports::history::Outcome::CutOff {
-            self.second.response.record(call.e_us.saturating_sub(call.planned_us.unwrap_or(call.s_us)));
+        if call.outcome != Outcome::CutOff {
+            self.second.response.record(call.response_us());
         }
     }
 
@@ -136,7 +148,7 @@ impl Collector {
     }
 
     fn is_fault(&self, phase: usize) -> bool {
-        matches!(self.kinds.get(phase), Some(PhaseKind::Crash { .. }))
+        self.with_faults.get(phase).copied().unwrap_or_default()
     }
 
     /// Closes every second that is over at `now_us`; `agents` are registered.
@@ -200,7 +212,7 @@ impl Collector {
         self.sum(|_| true)
     }
 
-    /// What the agents' calls made due outside crash phases without the misses that the registry caused, and how
+    /// What the agents' calls made due outside phases with faults without the misses that the registry caused, and how
     /// many of those were sent.
     pub(super) fn kept_outside_faults(&self) -> (u64, u64) {
         let outside = self.sum(|phase| !self.is_fault(phase));
@@ -247,21 +259,10 @@ impl Collector {
         merged.into_iter().map(|(name, tally)| (name.to_owned(), tally.stats())).collect()
     }
 
-    /// Every threshold with its value.
-    pub(super) fn thresholds(&self) -> Vec<ThresholdReport> {
-        self.watches.iter().map(|watch| watch.report(&self.judged_by(watch))).collect()
-    }
-
-    /// All that a threshold judges in its phase, merged.
-    fn judged_by(&self, watch: &Watch) -> Tally {
-        let mut whole = Tally::default();
-        let phase = watch.phase().and_then(|phase| self.phases.get(phase)).into_iter().flatten();
-        for (name, tally) in phase {
-            if watch.judges(name) {
-                whole.merge(tally);
-            }
-        }
-        whole
+    /// Every threshold with its value, but for those on freshness.
+    pub(super) fn thresholds(&self, faults: &[FaultReport]) -> Vec<ThresholdReport> {
+        let beside = Beside { faults, intervals: &self.intervals };
+        self.watches.iter().map(|watch| watch.report(beside)).collect()
     }
 
     /// One entry a second.
@@ -273,7 +274,6 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reports::history::Outcome;
     use scenarios::model::{Figure, Limit, Metric};
 
     fn collector() -> Collector {
@@ -300,25 +300,15 @@ mod tests {
     }
 
     fn series(phase: usize, observes: bool) -> Series {
-        Series { phase, operation: Operation::List, observes }
+        Series { phase, operation: Operation::List, observes, at_us: phase as u64 * 1_000_000 }
     }
 
     /// A call that was due, sent 1 ms late and answered 2 ms after that.
     fn make(collector: &mut Collector, series: Series, outcome: Outcome) {
         collector.due(series);
         collector.sent(series, 1);
-        let call = CallRecord {
-            agent: None,
-            op: series.operation,
-            planned_us: Some(0),
-            s_us: 1_000,
-            e_us: 3_000,
-            outcome,
-            http: Some(200),
-            sent: None,
-            seen: None,
-            note: None,
-        };
+        let call =
+            Timed { op: series.operation, planned_us: 0, s_us: 1_000, e_us: 3_000, outcome, http: Some(200) };
         collector.ended(series, &call);
     }
 
@@ -339,7 +329,10 @@ mod tests {
         collector.close_second(0, 0);
         let stats = collector.phase_stats(1);
         assert_eq!((stats["observe"].errors, stats["list"].errors), (1, 0));
-        assert_eq!(collector.thresholds().iter().map(|threshold| threshold.ok).collect::<Vec<_>>(), [true]);
+        assert_eq!(
+            collector.thresholds(&[]).iter().map(|threshold| threshold.ok).collect::<Vec<_>>(),
+            [true]
+        );
         let second = collector.last_interval();
         assert_eq!((second.planned, second.sent, second.errors), (1, 1, 0));
         assert_eq!((second.response_us.max, second.lag_p99_us), (3_000, 1_000));

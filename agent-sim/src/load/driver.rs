@@ -1,29 +1,39 @@
-//! The loop that makes the calls: what is due and what was answered goes in, calls go out. It never waits for an
-//! answer before it looks at what is due.
+//! The loop that makes the calls: what is due and what was answered goes in, calls go out. One thread, which never waits
+//! for anything but the next instant or the next byte.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
-use reports::history::{CallRecord, Line, Outcome};
+use reports::history::{Line, Operation, Outcome};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
 
 use super::Progress;
 use super::agents::{Agents, Due, Task};
+use super::calls::{Flight, cut_short};
 use super::collector::{Collector, Series};
+use super::faults::Quit;
+use super::network::Network;
+use super::observer::{Observed, Observer};
+use super::recovery::Recovery;
 use super::sampler::{Costs, Sample};
-use super::worker::Pacer;
-use crate::client::{Answered, Client};
+use crate::client::Answered;
 use crate::clock::Clock;
-use crate::dialect::Call;
+use crate::dialect::Dialect;
 use crate::history_writer::HistoryWriter;
-use crate::measure::lag_us;
+use crate::measure::Timed;
 use crate::plan::Plan;
-use crate::plan::schedule::Planned;
+use crate::plan::schedule::{Action, Planned, Schedule};
 use crate::tripwire::Tripwire;
 
 /// A call that the bound held back for less than this was not late because of it.
 const HELD_BACK_LAG_US: u64 = 1_000;
+
+/// Most actions taken up before sockets are looked at again.
+const BATCH_ACTIONS: usize = 64;
+
+/// The longest wait: how long an interruption, a sample or a line from elsewhere may stay unseen.
+const LONGEST_WAIT_US: u64 = 20_000;
 
 /// How a run came to its end.
 #[derive(Debug)]
@@ -34,6 +44,8 @@ pub(super) enum Ending {
     Interrupted,
     /// The registry process ended by itself.
     TargetDied,
+    /// The registry did not come back from a fault.
+    TargetLost,
 }
 
 /// A run while it goes on.
@@ -43,23 +55,35 @@ pub(super) struct Driver {
     /// Instant 0 of the plan on the clock; set just before it is followed.
     pub(super) begin_us: u64,
     pub(super) plan: Arc<Plan>,
-    pub(super) client: Arc<Client>,
+    pub(super) dialect: Arc<dyn Dialect>,
+    /// Where the registry is, for the words of errors.
+    pub(super) url: String,
+    pub(super) network: Network<Flight>,
+    /// An index into the network's routes for each agent.
+    pub(super) route_of: Vec<u8>,
+    pub(super) observer: Observer,
+    /// Tells when a fault has left nothing to load.
+    pub(super) faults: Quit,
+    /// Lines from elsewhere that belong into the history.
+    pub(super) extra: Receiver<Line>,
     pub(super) tripwire: Tripwire,
     pub(super) agents: Agents,
     pub(super) collector: Collector,
+    pub(super) recovery: Recovery,
     pub(super) costs: Costs,
     pub(super) history: HistoryWriter,
     pub(super) progress: watch::Sender<Progress>,
-    /// Most calls in flight at one time.
+    /// Most calls in flight over shared connections at one time.
     pub(super) limit: usize,
+    /// How long an agent waits for an answer.
+    pub(super) timeout_us: u64,
     /// A call sent later than this was not sent in time.
     pub(super) lag_limit_us: u64,
     pub(super) trouble: Trouble,
-    calls: JoinSet<Ended>,
     /// Calls that wait for one in flight to end. Never more than two an agent, since each has one unanswered
     /// heartbeat and one unanswered poll at most.
-    held_back: VecDeque<Task>,
-    cut_off: watch::Sender<bool>,
+    pub(super) held_back: VecDeque<Task>,
+    pub(super) is_cut: bool,
 }
 
 /// What went wrong on the harness's own side.
@@ -68,108 +92,103 @@ pub(super) struct Trouble {
     pub(super) held_back: u64,
     pub(super) descriptor_failures: u64,
     pub(super) port_failures: u64,
-    pub(super) broken_calls: u64,
+    /// What broke down, in words.
+    pub(super) breakdown: Option<String>,
     pub(super) peak_in_flight: usize,
 }
 
-/// What [`Driver::new`] is made of.
-pub(super) struct Parts {
-    pub(super) clock: Clock,
-    pub(super) plan: Arc<Plan>,
-    pub(super) client: Client,
-    pub(super) tripwire: Tripwire,
-    pub(super) agents: Agents,
-    pub(super) collector: Collector,
-    pub(super) costs: Costs,
-    pub(super) history: HistoryWriter,
-    pub(super) progress: watch::Sender<Progress>,
-    pub(super) limit: usize,
-    pub(super) lag_limit_us: u64,
-}
-
-/// A call that has ended.
-struct Ended {
-    task: Task,
-    was_held_back: bool,
-    answered: Answered,
-}
-
 impl Driver {
-    pub(super) fn new(parts: Parts) -> Self {
-        let Parts { clock, plan, client, tripwire, agents, collector, costs, history, progress, .. } = parts;
-        Self {
-            clock,
-            begin_us: 0,
-            plan,
-            client: Arc::new(client),
-            tripwire,
-            agents,
-            collector,
-            costs,
-            history,
-            progress,
-            limit: parts.limit.max(1),
-            lag_limit_us: parts.lag_limit_us,
-            trouble: Trouble::default(),
-            calls: JoinSet::new(),
-            held_back: VecDeque::new(),
-            cut_off: watch::Sender::new(false),
+    /// Follows the plan to its end, or until the run is interrupted or the registry dies. Calls may still be under
+    /// way afterwards.
+    pub(super) fn follow(
+        &mut self,
+        schedule: &mut Schedule,
+        samples: &mut mpsc::Receiver<Sample>,
+        interrupt: &watch::Receiver<bool>,
+    ) -> Ending {
+        let end_us = self.begin_us + self.plan.end_us();
+        loop {
+            if *interrupt.borrow() {
+                return Ending::Interrupted;
+            }
+            if let Ok(sample) = samples.try_recv()
+                && self.sampled(&sample)
+            {
+                return Ending::TargetDied;
+            }
+            if self.faults.registry_is_lost() {
+                return Ending::TargetLost;
+            }
+            let next_us = self.take_due(schedule);
+            let now_us = self.clock.now_us();
+            if next_us.is_none() && now_us >= end_us {
+                return Ending::Planned;
+            }
+            let until_us = next_us.map_or(end_us, |next_us| self.begin_us + next_us);
+            if !self.turn(until_us.min(now_us + LONGEST_WAIT_US)) {
+                return Ending::Planned;
+            }
         }
     }
 
-    /// Follows the plan to its end, or until the run is interrupted or the registry dies. Calls may still be under
-    /// way afterwards.
-    pub(super) async fn follow(
-        &mut self,
-        pacer: &mut Pacer,
-        samples: &mut mpsc::Receiver<Sample>,
-        mut interrupt: watch::Receiver<bool>,
-    ) -> Ending {
-        let interrupted = async move {
-            if interrupt.wait_for(|wanted| *wanted).await.is_err() {
-                // Nobody is left who could interrupt.
-                std::future::pending::<()>().await;
+    /// Takes up what is due, never before its instant, and tells when the next is.
+    fn take_due(&mut self, schedule: &mut Schedule) -> Option<u64> {
+        let now_us = self.clock.now_us();
+        for _ in 0..BATCH_ACTIONS {
+            let next_us = schedule.next_us()?;
+            if self.begin_us + next_us > now_us {
+                return Some(next_us);
             }
-        };
-        tokio::pin!(interrupted);
-        loop {
-            // What is due comes first, so that a flood of answers does not make calls late.
-            tokio::select! {
-                biased;
-                () = &mut interrupted => return Ending::Interrupted,
-                due = pacer.due() => match due {
-                    Some(due) => due.into_iter().for_each(|planned| self.due(planned)),
-                    None => return Ending::Planned,
-                },
-                Some(sample) = samples.recv() => {
-                    if self.sampled(&sample) {
-                        return Ending::TargetDied;
-                    }
-                }
-                Some(ended) = self.calls.join_next() => self.ended(ended),
-            }
-            while let Some(ended) = self.calls.try_join_next() {
-                self.ended(ended);
-            }
-            self.collector.advance(self.now_us(), self.agents.registered(), self.calls.len());
+            let planned = schedule.next()?;
+            self.due(Planned { instant_us: self.begin_us + planned.instant_us, ..planned });
         }
+        schedule.next_us()
+    }
+
+    /// Waits for what comes until the clock shows `until_us`, and takes it up; false when the loop broke down.
+    fn turn(&mut self, until_us: u64) -> bool {
+        if let Err(error) = self.network.turn(self.clock, until_us) {
+            self.trouble.breakdown = Some(format!("the loop that makes the calls broke down: {error}"));
+            return false;
+        }
+        while let Some(ended) = self.network.ended() {
+            self.ended(ended);
+            self.send_held_back();
+        }
+        while let Some(observed) = self.observer.take() {
+            self.observed(observed);
+        }
+        self.keep_extra_lines();
+        let now_us = self.now_us();
+        self.history.tick(now_us);
+        self.collector.advance(now_us, self.agents.registered(), self.network.in_flight());
+        self.recovery.advance(now_us);
+        true
     }
 
     /// Waits for the calls under way until the clock shows `deadline_us` and cuts off what is left then.
-    pub(super) async fn drain(&mut self, deadline_us: u64) {
-        let mut is_cut = false;
-        while !self.calls.is_empty() {
-            tokio::select! {
-                Some(ended) = self.calls.join_next() => self.ended(ended),
-                () = self.clock.sleep_until_us(deadline_us), if !is_cut => {
-                    is_cut = true;
-                    self.give_up_held_back();
-                    self.cut_off.send_replace(true);
-                }
+    pub(super) fn drain(&mut self, deadline_us: u64) {
+        while self.network.in_flight() > 0 || !self.held_back.is_empty() || !self.observer.is_idle() {
+            let now_us = self.clock.now_us();
+            if now_us >= deadline_us || !self.turn(deadline_us.min(now_us + LONGEST_WAIT_US)) {
+                break;
             }
-            self.collector.advance(self.now_us(), self.agents.registered(), self.calls.len());
         }
+        self.is_cut = true;
         self.give_up_held_back();
+        let e_us = self.clock.now_us();
+        // What had already ended is no call that was cut off.
+        while let Some(ended) = self.network.ended() {
+            self.ended(ended);
+        }
+        for flight in self.network.cut_off() {
+            let record = cut_short(&flight.call, flight.task.planned_us, flight.s_us, e_us);
+            let answered = Answered { record, wiring_revision: None, wiring_changed: false };
+            self.answered(flight.task, flight.was_held_back, answered);
+        }
+        let cut = self.observer.cut_off(|call, planned_us, s_us| cut_short(call, planned_us, s_us, e_us));
+        cut.into_iter().for_each(|observed| self.observed(observed));
+        self.collector.advance(self.now_us(), self.agents.registered(), 0);
         self.collector.close_second(self.agents.registered(), 0);
     }
 
@@ -178,17 +197,30 @@ impl Driver {
         self.clock.now_us().saturating_sub(self.begin_us)
     }
 
-    fn series(&self, task: Task) -> Series {
-        let phase = self.plan.phase_at(task.planned_us.saturating_sub(self.begin_us));
-        Series { phase, operation: task.operation, observes: task.agent.is_none() }
+    pub(super) fn series(&self, task: Task) -> Series {
+        let at_us = task.planned_us.saturating_sub(self.begin_us);
+        Series {
+            phase: self.plan.phase_at(at_us),
+            operation: task.operation,
+            observes: task.agent.is_none(),
+            at_us,
+        }
     }
 
     fn due(&mut self, planned: Planned) {
-        match self.agents.due(planned) {
+        let due = self.agents.due(planned);
+        if let (Action::Crash, Some(agent)) = (planned.action, planned.agent) {
+            self.network.release(agent);
+            self.recovery.gone(agent);
+        }
+        match due {
             Due::Call(task) => self.call(task),
             Due::Miss(operation) => {
-                let phase = self.plan.phase_at(planned.instant_us.saturating_sub(self.begin_us));
-                let series = Series { phase, operation, observes: false };
+                let at_us = planned.instant_us.saturating_sub(self.begin_us);
+                let series = Series { phase: self.plan.phase_at(at_us), operation, observes: false, at_us };
+                if let Some(agent) = planned.agent.filter(|_| operation != Operation::List) {
+                    self.recovery.missed(agent);
+                }
                 self.collector.due(series);
                 self.collector.missed(series);
             }
@@ -199,64 +231,80 @@ impl Driver {
     /// Makes a call that is due, or puts it behind those that wait.
     fn call(&mut self, task: Task) {
         self.collector.due(self.series(task));
-        if self.calls.len() < self.limit {
+        if task.agent.is_none() {
+            self.observe(task);
+        } else if self.held_back.is_empty() && self.has_room(task) {
             self.send(task, false);
         } else {
             self.held_back.push_back(task);
         }
     }
 
-    fn send(&mut self, task: Task, was_held_back: bool) {
-        let Some(call) = self.agents.call(task) else { return };
-        let (client, clock) = (Arc::clone(&self.client), self.clock);
-        let mut cut_off = self.cut_off.subscribe();
-        self.calls.spawn(async move {
-            let s_us = clock.now_us();
-            let answered = tokio::select! {
-                biased;
-                answered = client.call(&call, Some(task.planned_us)) => answered,
-                _ = cut_off.wait_for(|cut| *cut) => cut_short(&call, task.planned_us, s_us, clock.now_us()),
-            };
-            Ended { task, was_held_back, answered }
-        });
-        let in_flight = self.calls.len();
-        self.trouble.peak_in_flight = self.trouble.peak_in_flight.max(in_flight);
-        self.collector.sent(self.series(task), in_flight);
+    fn observe(&mut self, task: Task) {
+        if let Some(call) = self.agents.call(task) {
+            self.observer.read(task, call);
+            self.collector.sent(self.series(task), self.network.in_flight());
+        }
     }
 
-    /// Counts an ended call, lets its agent react, and sends the next one that waits.
-    fn ended(&mut self, ended: Result<Ended, JoinError>) {
-        match ended {
-            Ok(Ended { task, was_held_back, answered }) => self.answered(task, was_held_back, answered),
-            Err(_) => self.trouble.broken_calls += 1,
-        }
-        while self.calls.len() < self.limit {
-            let Some(task) = self.held_back.pop_front() else { return };
+    /// Whether a call may go out: over its agent's own connection, or over one of the shared ones.
+    fn has_room(&self, task: Task) -> bool {
+        self.network.in_flight_shared() < self.limit
+            || self.owner(task).is_some_and(|agent| self.network.has_own(agent))
+    }
+
+    /// The agent over whose own connection a call goes.
+    pub(super) fn owner(&self, task: Task) -> Option<u32> {
+        task.agent.filter(|agent| self.plan.has_own_connection(*agent))
+    }
+
+    fn send_held_back(&mut self) {
+        while let Some(task) = self.held_back.front().copied() {
+            if !self.has_room(task) {
+                return;
+            }
+            self.held_back.pop_front();
             if self.agents.wants(task) {
                 self.send(task, true);
             }
         }
     }
 
-    fn answered(&mut self, task: Task, was_held_back: bool, answered: Answered) {
+    /// Counts an ended call and lets its agent react.
+    pub(super) fn answered(&mut self, task: Task, was_held_back: bool, answered: Answered) {
         let series = self.series(task);
-        self.collector.ended(series, &answered.record);
-        let lag_us = lag_us(&answered.record);
+        let timed = Timed::from(&answered.record);
+        self.collector.ended(series, &timed);
+        let lag_us = timed.lag_us();
         self.trouble.held_back += u64::from(was_held_back && lag_us >= HELD_BACK_LAG_US);
-        self.note_exhaustion(&answered.record);
+        self.note_exhaustion(timed.outcome, answered.record.note.as_deref());
+        if let Some(agent) = task.agent.filter(|_| self.agents.wants(task)) {
+            self.recovery.ended(agent, &timed, timed.e_us.saturating_sub(self.begin_us));
+        }
         let consequence = self.agents.answered(task, &answered);
         if lag_us > self.lag_limit_us {
             self.collector.blame_misses(series, consequence.misses);
         }
-        self.history.write(Line::Call(answered.record));
-        if let Some(reaction) = consequence.reaction.filter(|_| !*self.cut_off.borrow()) {
+        self.history.write(&Line::Call(answered.record));
+        if let Some(reaction) = consequence.reaction.filter(|_| !self.is_cut) {
             self.call(reaction);
         }
     }
 
+    /// Counts a reading of the harness's own.
+    fn observed(&mut self, observed: Observed) {
+        let Observed { task, timed, note, line } = observed;
+        self.collector.ended(self.series(task), &timed);
+        self.note_exhaustion(timed.outcome, note.as_deref());
+        match line {
+            Some(line) => self.history.write_ready(&line),
+            None => self.trouble.breakdown = Some("a reading of the list could not be written".to_owned()),
+        }
+    }
+
     /// Counts failures that are the harness's own: no descriptor or no port left for a connection.
-    fn note_exhaustion(&mut self, record: &CallRecord) {
-        let Some(note) = record.note.as_deref().filter(|_| record.outcome.is_error()) else { return };
+    fn note_exhaustion(&mut self, outcome: Outcome, note: Option<&str>) {
+        let Some(note) = note.filter(|_| outcome.is_error()) else { return };
         // The words of std for EMFILE, ENFILE and EADDRNOTAVAIL.
         self.trouble.descriptor_failures +=
             u64::from(note.contains("(os error 24)") || note.contains("(os error 23)"));
@@ -274,7 +322,7 @@ impl Driver {
     pub(super) fn sampled(&mut self, sample: &Sample) -> bool {
         let phase = self.plan.phase_at(self.costs.last_us());
         self.costs.add(sample, phase);
-        self.collector.advance(self.now_us(), self.agents.registered(), self.calls.len());
+        self.collector.advance(self.now_us(), self.agents.registered(), self.network.in_flight());
         self.keep_touches();
         if let Some(second) = sample.second {
             if let Some(interval) = self.collector.interval(second) {
@@ -283,15 +331,22 @@ impl Driver {
             self.show_progress();
         }
         if let Some(died) = &sample.died {
-            self.history.write(Line::Process(died.clone()));
+            self.history.write(&Line::Process(died.clone()));
         }
         sample.died.is_some()
+    }
+
+    /// Writes down what came from elsewhere since the last time.
+    pub(super) fn keep_extra_lines(&mut self) {
+        while let Ok(line) = self.extra.try_recv() {
+            self.history.write(&line);
+        }
     }
 
     /// Writes down what reached an agent's address since the last time.
     pub(super) fn keep_touches(&mut self) {
         for touch in self.tripwire.take_touches() {
-            self.history.write(Line::Touch(touch));
+            self.history.write(&Line::Touch(touch));
         }
     }
 
@@ -316,25 +371,5 @@ impl Driver {
             target_pss_bytes: second.target_pss_bytes,
             errors: self.collector.totals().errors,
         });
-    }
-}
-
-/// The record of a call that the end of the run cut off. It may have acted.
-fn cut_short(call: &Call, planned_us: u64, s_us: u64, e_us: u64) -> Answered {
-    Answered {
-        record: CallRecord {
-            agent: call.agent_id().map(str::to_owned),
-            op: call.operation(),
-            planned_us: Some(planned_us),
-            s_us,
-            e_us,
-            outcome: Outcome::CutOff,
-            http: None,
-            sent: call.sent(),
-            seen: None,
-            note: None,
-        },
-        wiring_revision: None,
-        wiring_changed: false,
     }
 }

@@ -2,44 +2,67 @@
 //!
 //! - [`agents`]: what each agent knows and does about it; pure.
 //! - [`driver`]: the loop that makes the calls.
-//! - [`worker`]: threads that wake in time: the pacer, and the control that measures the host's own floor.
+//! - [`calls`]: a call on its way, from the agent's wish to the record of it.
+//! - [`network`]: many calls at once in one thread.
+//! - [`observer`]: the harness's own reading of the list, beside the loop.
+//! - [`worker`]: threads that wake in time, and the control that measures the host's own floor.
 //! - [`sampler`]: what the registry and the harness use.
 //! - [`collector`]: counts by phase, operation and second.
 //! - [`thresholds`]: what must hold.
+//! - [`faults`]: does what no agent can: to the registry's process, to the network.
+//! - [`windows`]: every stretch of a phase, for a threshold.
+//! - [`recovery`]: how what went wrong on purpose was got over.
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
 //! - [`outcome`]: all of it as plain data.
 
 mod agents;
+mod calls;
 mod collector;
 mod driver;
+mod faults;
+mod network;
+mod observer;
 mod offered;
 mod outcome;
+mod recovery;
 mod sampler;
 mod thresholds;
+mod windows;
 mod worker;
 
+use std::collections::VecDeque;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reports::history::{FORMAT, Line, RunEnd, RunHeader};
 use scenarios::model::Scenario;
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
 
 use self::agents::Agents;
 use self::collector::Collector;
-use self::driver::{Driver, Ending, Parts};
+use self::driver::{Driver, Ending, Trouble};
+use self::faults::{FaultEnd, FaultRunner, Tools};
+use self::network::Network;
+use self::network::http::Common;
+use self::observer::Observer;
 pub use self::offered::{OfferedPhase, offered};
 use self::outcome::Finished;
 pub use self::outcome::LoadOutcome;
+use self::recovery::Recovery;
+pub use self::recovery::fill_wrong_expiries;
 use self::sampler::{Costs, Watched};
+pub use self::thresholds::fill_freshness;
 pub use self::worker::timer_floor;
-use self::worker::{Floor, Pacer, Worker};
+use self::worker::{Floor, Worker};
 use crate::clock::{Clock, wall_clock};
 use crate::history_writer::HistoryWriter;
 use crate::plan::schedule::Schedule;
 use crate::plan::{Plan, hash_of, micros};
 use crate::process::RegistryProcess;
+use crate::proxy::Proxy;
 use crate::target::{Target, TargetError};
 use crate::tripwire::Tripwire;
 use crate::validity::lag_limit_us;
@@ -115,6 +138,23 @@ pub enum LoadError {
         /// Why.
         source: std::io::Error,
     },
+    /// The registry's address leads nowhere.
+    #[error("cannot find out where {url} is: {cause}; is the name right?")]
+    Address {
+        /// As given.
+        url: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The system gives no poller or no timer.
+    #[error("cannot make the sockets' poller: {source}; raise the limit of open files (`ulimit -n`)")]
+    Poller {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The thread that makes the calls has ended before its time.
+    #[error("the thread that makes the calls broke down; its last words are above")]
+    BrokenDown,
     /// The system gives no thread.
     #[error("cannot start the thread that {what}: {source}; raise the limit of processes (`ulimit -u`)")]
     Thread {
@@ -185,35 +225,56 @@ impl Seed<'_> {
         options: LoadOptions,
     ) -> Result<LoadOutcome, LoadError> {
         if let Some(event) = with(self.watched, RegistryProcess::started) {
-            history.write(Line::Process(event));
+            history.write(&Line::Process(event));
         }
         let LoadOptions { interrupt, progress, .. } = options;
-        let mut driver = self.driver(tripwire, history, progress);
+        let proxy = faults::bad_network(&self.plan, self.registry_address()?, self.clock)
+            .map_err(|source| LoadError::Thread { what: "is the bad network", source })?;
+        let mut driver = self.driver(tripwire, history, progress, proxy.as_ref())?;
         let (clock, plan) = (self.clock, &self.plan);
-        let schedule = Schedule::new(Arc::clone(plan));
+        let mut schedule = Schedule::new(Arc::clone(plan));
         let begin_us = clock.now_us();
         driver.begin_us = begin_us;
+        let (tools, extra) = Tools::new(&self.target, self.registry_address()?, proxy.as_ref(), begin_us);
+        let faults = FaultRunner::start(plan.faults(), &tools, self.watched, clock);
+        let quit = faults.quit();
+        (driver.extra, driver.faults) = (extra, faults.quit());
         let thread = |what| move |source| LoadError::Thread { what, source };
         let floor = worker::measure_floor(clock).map_err(thread("measures the timer floor"))?;
         let (mut samples, sampler) = sampler::start(Arc::clone(self.watched), plan.phases(), clock, begin_us)
             .map_err(thread("samples processes"))?;
-        let mut pacer =
-            Pacer::start(schedule, plan.end_us(), clock, begin_us).map_err(thread("paces calls"))?;
+        let watched = Arc::clone(self.watched);
+        let longest_drain_us = micros(self.scenario.call_timeout.min(LONGEST_DRAIN));
+        let (done, finished) = oneshot::channel();
+        let work = move || {
+            let mut ending = driver.follow(&mut schedule, &mut samples, &interrupt);
+            let ended_us = driver.now_us();
+            quit.tell();
+            sampler.stop();
+            driver.drain(clock.now_us() + longest_drain_us);
+            let mut last = vec![sampler::sample(&watched, driver.now_us(), None)];
+            while let Ok(sample) = samples.try_recv() {
+                last.insert(last.len() - 1, sample);
+            }
+            // A registry that died in the last moment has failed too.
+            if last.iter().filter(|sample| driver.sampled(sample)).count() > 0 {
+                ending = Ending::TargetDied;
+            }
+            // Nobody waits any more: then the run has been given up.
+            drop(done.send((driver, ending, ended_us)));
+        };
+        let generator = std::thread::Builder::new().name("generator".to_owned());
+        generator.spawn(work).map_err(thread("makes the calls"))?;
+        let (mut driver, ending, ended_us) = finished.await.map_err(|_| LoadError::BrokenDown)?;
+        let fault_end = faults.stop().await;
+        driver.keep_extra_lines();
+        Ok(self.finish(driver, floor, ending, ended_us, fault_end).await)
+    }
 
-        let mut ending = driver.follow(&mut pacer, &mut samples, interrupt).await;
-        let ended_us = driver.now_us();
-        drop(pacer);
-        sampler.stop();
-        driver.drain(clock.now_us() + micros(self.scenario.call_timeout.min(LONGEST_DRAIN))).await;
-        let mut last = vec![sampler::sample(self.watched, driver.now_us(), None)];
-        while let Ok(sample) = samples.try_recv() {
-            last.insert(last.len() - 1, sample);
-        }
-        // A registry that died in the last moment has failed too.
-        if last.iter().filter(|sample| driver.sampled(sample)).count() > 0 {
-            ending = Ending::TargetDied;
-        }
-        Ok(self.finish(driver, floor, ending, ended_us).await)
+    /// Where the registry is reached.
+    fn registry_address(&self) -> Result<SocketAddr, LoadError> {
+        let url = self.target.client.url();
+        address_of(parts_of(url).0).map_err(|cause| LoadError::Address { url: url.to_owned(), cause })
     }
 
     fn driver(
@@ -221,22 +282,46 @@ impl Seed<'_> {
         tripwire: Tripwire,
         history: HistoryWriter,
         progress: watch::Sender<Progress>,
-    ) -> Driver {
+        proxy: Option<&Proxy>,
+    ) -> Result<Driver, LoadError> {
         let Self { scenario, plan, clock, target, watched, .. } = self;
         let endpoints =
             (0..plan.agents()).map(|agent| tripwire.assign(agent, &plan.agent_id(agent))).collect();
-        Driver::new(Parts {
+        let url = target.client.url();
+        let (authority, base_path) = parts_of(url);
+        let mut routes = vec![self.registry_address()?];
+        routes.extend(proxy.map(|proxy| proxy.handle().address()));
+        let route_of = |agent| u8::from(proxy.is_some() && plan.partitioned(agent).is_some());
+        let common = Common::new(authority, base_path, target.client.authorization());
+        let network = Network::new(common, routes, scenario.source_addresses)
+            .map_err(|source| LoadError::Poller { source })?;
+        // Nobody sends lines before the faults begin.
+        let (_, extra) = std::sync::mpsc::channel();
+        Ok(Driver {
             clock: *clock,
+            begin_us: 0,
             plan: Arc::clone(plan),
-            client: target.client.clone(),
+            dialect: Arc::clone(&target.dialect),
+            url: url.to_owned(),
+            observer: Observer::new(target.client.clone(), *clock, Handle::current(), network.waker()),
+            network,
+            route_of: (0..plan.agents()).map(route_of).collect(),
+            faults: Default::default(),
+            extra,
             tripwire,
             agents: Agents::new(Arc::clone(plan), endpoints, target.dialect.as_ref()),
-            collector: Collector::new(plan.phases(), &scenario.thresholds),
+            collector: Collector::new(plan.phases(), &scenario.thresholds)
+                .with_faults(plan.phases(), plan.faults()),
+            recovery: Recovery::new(plan),
             costs: Costs::new(sampler::sample(watched, 0, None), plan.phases().len()),
             history,
             progress,
-            limit: usize::try_from(scenario.max_in_flight).unwrap_or(usize::MAX),
+            limit: usize::try_from(scenario.max_in_flight).unwrap_or(usize::MAX).max(1),
+            timeout_us: micros(scenario.call_timeout),
             lag_limit_us: lag_limit_us(shortest_period_us(plan)),
+            trouble: Trouble::default(),
+            held_back: VecDeque::new(),
+            is_cut: false,
         })
     }
 
@@ -246,11 +331,12 @@ impl Seed<'_> {
         floor: Worker<Floor>,
         ending: Ending,
         ended_us: u64,
+        fault_end: FaultEnd,
     ) -> LoadOutcome {
         let tripwire = driver.tripwire.works().await;
         driver.keep_touches();
         let floor = floor.stop();
-        let Driver { agents, collector, costs, history, trouble, .. } = driver;
+        let Driver { agents, collector, recovery, costs, history, trouble, begin_us, .. } = driver;
         let worst_floor_us = floor.as_ref().map_or(0, |floor| floor.lateness.max_us());
         let written = history.finish(&RunEnd {
             at_us: self.clock.now_us(),
@@ -267,6 +353,9 @@ impl Seed<'_> {
             last_output: with(self.watched, RegistryProcess::last_output).unwrap_or_default(),
             agents: &agents,
             collector,
+            faults: recovery.reports(),
+            fault_end,
+            begin_us,
             costs,
             trouble,
             floor,
@@ -276,6 +365,25 @@ impl Seed<'_> {
         }
         .outcome(&self.plan_hash, &self.started_at)
     }
+}
+
+/// Host and port, and the path before all others, of a URL that a client was made for.
+fn parts_of(url: &str) -> (&str, &str) {
+    let rest = url.strip_prefix("http://").unwrap_or(url);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    (authority.rsplit('@').next().unwrap_or(authority), path)
+}
+
+/// Where a host and port are: the first address that takes a connection, else the first.
+fn address_of(authority: &str) -> Result<SocketAddr, String> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
+    let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+    let found = authority.to_socket_addrs().map_err(|error| error.to_string())?.collect::<Vec<_>>();
+    let takes = |address: &&SocketAddr| std::net::TcpStream::connect_timeout(address, PATIENCE).is_ok();
+    // A single one needs no trying.
+    let taken = if found.len() == 1 { None } else { found.iter().find(takes) };
+    taken.or(found.first()).copied().ok_or_else(|| "its name has no address".to_owned())
 }
 
 fn shortest_period_us(plan: &Plan) -> u64 {

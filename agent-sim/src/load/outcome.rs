@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use reports::result::{
-    AgentCounts, CallStats, GeneratorReport, Interval, PhaseReport, TargetReport, ThresholdReport,
+    AgentCounts, CallStats, FaultReport, GeneratorReport, Interval, PhaseReport, TargetReport,
+    ThresholdReport,
 };
 use scenarios::model::{Scenario, TargetKind};
 
 use super::agents::Agents;
 use super::collector::Collector;
 use super::driver::{Ending, Trouble};
+use super::faults::FaultEnd;
 use super::sampler::{Costs, micros_as_seconds};
 use super::worker::Floor;
 use crate::history_writer::Written;
@@ -35,8 +37,12 @@ pub struct LoadOutcome {
     pub calls: BTreeMap<String, CallStats>,
     /// Phase by phase.
     pub phases: Vec<PhaseReport>,
-    /// Each threshold with its value.
+    /// Each threshold with its value, in the order of the scenario; those on freshness get theirs from the judge.
     pub thresholds: Vec<ThresholdReport>,
+    /// What went wrong on purpose and how it was got over; wrong expiries come from the judge.
+    pub faults: Vec<FaultReport>,
+    /// Instant 0 of the plan on the clock of the history, microseconds.
+    pub begin_us: u64,
     /// What the registry cost.
     pub target: TargetReport,
     /// What the harness cost, and how well it kept its plan.
@@ -61,6 +67,9 @@ pub(super) struct Finished<'a> {
     pub(super) last_output: String,
     pub(super) agents: &'a Agents,
     pub(super) collector: Collector,
+    pub(super) faults: Vec<FaultReport>,
+    pub(super) fault_end: FaultEnd,
+    pub(super) begin_us: u64,
     pub(super) costs: Costs,
     pub(super) trouble: Trouble,
     pub(super) floor: Option<Floor>,
@@ -71,30 +80,33 @@ pub(super) struct Finished<'a> {
 
 impl Finished<'_> {
     pub(super) fn outcome(self, plan_hash: &str, started_at: &str) -> LoadOutcome {
-        let thresholds = self.collector.thresholds();
+        let thresholds = self.collector.thresholds(&self.faults);
         let calls = self.collector.judged_stats();
         LoadOutcome {
             plan_hash: plan_hash.to_owned(),
             interrupted: matches!(self.ending, Ending::Interrupted),
-            invalid: causes(&self.evidence()),
+            invalid: [causes(&self.evidence()), self.fault_end.invalid.clone()].concat(),
             failed: self.failures(),
             agents: AgentCounts { planned: u64::from(self.plan.agents()), peak: self.agents.peak() },
             calls,
             phases: self.phases(),
             thresholds,
+            begin_us: self.begin_us,
             target: self.target_report(),
             generator: self.generator_report(),
             intervals: self.collector.into_intervals(),
+            faults: self.faults,
             started_at: started_at.to_owned(),
             duration_ms: self.ended_us / 1_000,
         }
     }
 
     fn failures(&self) -> Vec<String> {
-        match &self.ending {
+        let death = match &self.ending {
             Ending::TargetDied => vec![self.death()],
-            Ending::Interrupted | Ending::Planned => Vec::new(),
-        }
+            Ending::Interrupted | Ending::Planned | Ending::TargetLost => Vec::new(),
+        };
+        [death, self.fault_end.failed.clone()].concat()
     }
 
     fn death(&self) -> String {
@@ -166,9 +178,7 @@ impl Finished<'_> {
     fn evidence(&self) -> Evidence {
         let (due_outside_faults, sent_outside_faults) = self.collector.kept_outside_faults();
         let mut breakdowns = Vec::new();
-        if self.trouble.broken_calls > 0 {
-            breakdowns.push(format!("{} calls of the harness broke down", self.trouble.broken_calls));
-        }
+        breakdowns.extend(self.trouble.breakdown.clone());
         if self.floor.is_none() {
             breakdowns.push("the thread that measures the timer floor broke down".to_owned());
         }

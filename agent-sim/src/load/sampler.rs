@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::plan::PhaseSpan;
 use crate::process::{OwnUsage, RegistryProcess, own_usage};
 
-/// The registry process, shared with the thread that watches it; `None` where it is not the harness's own.
+/// The registry process, shared with the thread that watches it; `None` where it is not the harness's own, and while it
+/// is down on purpose.
 pub(super) type Watched = Arc<Mutex<Option<RegistryProcess>>>;
 
 /// How often the registry process is looked at for whether it still lives.
@@ -30,6 +31,13 @@ pub(super) struct Sample {
     pub(super) own: OwnUsage,
     /// The registry ended by itself.
     pub(super) died: Option<ProcessEvent>,
+}
+
+impl Sample {
+    /// A registry that is down on purpose is not seen; what it had used stays, and counts on when it is back.
+    fn after(self, before: &Self) -> Self {
+        Self { target: self.target.or(before.target), ..self }
+    }
 }
 
 /// Looks now.
@@ -133,7 +141,7 @@ impl Costs {
         let OwnUsage { cpu_seconds, pss_bytes, fds, threads, .. } = sample.own;
         let cpu_seconds = (cpu_seconds - self.last.own.cpu_seconds).max(0.0);
         add(&mut self.own, ProcessCost { cpu_seconds, pss_bytes, fds, threads });
-        self.last = sample.clone();
+        self.last = sample.clone().after(&self.last);
     }
 
     /// When the last sample was taken, microseconds since the plan began.
@@ -150,7 +158,7 @@ impl Costs {
             interval.target_pss_bytes = now.pss_bytes;
         }
         interval.generator_cores = cores(sample.own.cpu_seconds - self.last_second.own.cpu_seconds);
-        self.last_second = sample.clone();
+        self.last_second = sample.clone().after(&self.last_second);
     }
 
     /// Share of the time since the first sample that the harness's threads stood runnable without a core.

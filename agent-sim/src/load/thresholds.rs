@@ -1,32 +1,72 @@
-//! Judges thresholds: a phase's merged histograms against limits, and the second in which a limit first broke.
+//! Judges thresholds: a phase, or every stretch of it, against limits, and when a limit first broke.
 
-use reports::history::{CallRecord, Operation};
-use reports::result::ThresholdReport;
-use scenarios::model::{Figure, Limit, Percentile, Threshold, Which};
+use reports::history::Operation;
+use reports::result::{FaultReport, FreshnessReport, Interval, Percentiles, ThresholdReport};
+use scenarios::model::{Figure, Limit, Percentile, RecoveryFigure, Threshold, Which};
 
-use super::collector::OBSERVE;
-use crate::measure::{Durations, Tally};
-use crate::plan::micros;
+use super::collector::{OBSERVE, Series};
+use super::windows::{Arrivals, Samples, Windows, slope_per_minute};
+use crate::measure::{Durations, Timed};
+use crate::plan::{PhaseSpan, micros};
 use crate::validity::share;
 
-/// A threshold while its phase runs: what was counted of it in the present second.
+/// A window of fewer samples is not judged.
+const LEAST_SAMPLES: u64 = 20;
+
+/// Through fewer samples of memory no line is laid.
+const LEAST_MEMORY_SAMPLES: usize = 5;
+
+/// A threshold while its phase runs. What it keeps is bounded by the length of its window.
 #[derive(Debug)]
 pub(super) struct Watch {
     threshold: Threshold,
-    /// The index of its phase; `None` for a phase that does not exist, which never has a value.
-    phase: Option<usize>,
-    second: Tally,
-    first_breach_ms: Option<u64>,
+    /// What it judges; `None` for a phase that does not exist, which never has a value.
+    span: Option<Span>,
+    /// What was counted in the present second.
+    second: Samples,
+    windows: Windows,
+    arrivals: Arrivals,
+}
+
+/// The judged part of a phase, microseconds since the run began.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    phase: usize,
+    from_us: u64,
+    end_us: u64,
+}
+
+/// What thresholds judge that is no call.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    /// How faults were got over.
+    pub(super) faults: &'a [FaultReport],
+    /// The seconds of the run.
+    pub(super) intervals: &'a [Interval],
 }
 
 impl Watch {
-    pub(super) fn new(threshold: &Threshold, phase: Option<usize>) -> Self {
-        Self { threshold: threshold.clone(), phase, second: Tally::default(), first_breach_ms: None }
-    }
-
-    /// The phase that it judges.
-    pub(super) fn phase(&self) -> Option<usize> {
-        self.phase
+    pub(super) fn new(threshold: &Threshold, phases: &[PhaseSpan]) -> Self {
+        let span = phases.iter().enumerate().find(|(_, phase)| phase.name == threshold.phase).map(
+            |(index, phase)| {
+                let from_us = phase.start_us.saturating_add(micros(threshold.grace)).min(phase.end_us);
+                Span { phase: index, from_us, end_us: phase.end_us }
+            },
+        );
+        // Without a window, each second tells by itself whether it was the first that broke the limit.
+        let (seconds, least) = match threshold.window {
+            Some(window) => {
+                (micros(window).div_ceil(1_000_000).max(1), least_samples(threshold.metric.figure))
+            }
+            None => (1, 1),
+        };
+        Self {
+            threshold: threshold.clone(),
+            span,
+            second: Samples::default(),
+            windows: Windows::new(usize::try_from(seconds).unwrap_or(usize::MAX), least),
+            arrivals: Arrivals::default(),
+        }
     }
 
     /// Whether it judges the agents' calls of the operation of this name. The harness's own reading is none.
@@ -40,68 +80,178 @@ impl Watch {
         }
     }
 
-    fn concerns(&self, phase: usize, operation: Operation) -> bool {
-        self.first_breach_ms.is_none() && self.phase == Some(phase) && self.judges(operation.name())
+    fn concerns(&self, series: Series) -> bool {
+        self.span.is_some_and(|span| span.phase == series.phase && span.from_us <= series.at_us)
+            && (self.threshold.metric.figure == Figure::PeakOverMean || self.judges(series.operation.name()))
     }
 
-    pub(super) fn due(&mut self, phase: usize, operation: Operation) {
-        if self.concerns(phase, operation) {
-            self.second.planned += 1;
+    /// A call became due.
+    pub(super) fn due(&mut self, series: Series) {
+        if !self.concerns(series) {
+            return;
+        }
+        match self.threshold.metric.figure {
+            Figure::Misses => self.second.of += 1,
+            Figure::PeakOverMean => self.arrivals.add(series.at_us),
+            _ => {}
         }
     }
 
-    pub(super) fn missed(&mut self, phase: usize, operation: Operation) {
-        if self.concerns(phase, operation) {
-            self.second.misses += 1;
+    /// A call that was due is missed.
+    pub(super) fn missed(&mut self, series: Series) {
+        if self.threshold.metric.figure == Figure::Misses && self.concerns(series) {
+            self.second.bad += 1;
         }
     }
 
-    pub(super) fn ended(&mut self, phase: usize, call: &CallRecord) {
-        if self.concerns(phase, call.op) {
-            self.second.record(call);
+    /// A call ended.
+    pub(super) fn ended(&mut self, series: Series, call: &Timed) {
+        if !self.concerns(series) {
+            return;
+        }
+        let is_over = call.outcome != reports::history::Outcome::CutOff;
+        let durations = &mut self.second.durations;
+        match self.threshold.metric.figure {
+            Figure::Duration { which: Which::Lag, .. } => durations.record(call.lag_us()),
+            Figure::Duration { which: Which::Response, .. } if is_over => {
+                durations.record(call.response_us())
+            }
+            Figure::Duration { which: Which::Service, .. } if is_over => durations.record(call.service_us()),
+            Figure::Errors if is_over => {
+                self.second.of += 1;
+                self.second.bad += u64::from(call.outcome.is_error());
+            }
+            _ => {}
         }
     }
 
-    /// Judges the second that ends, which began at `second`, and begins the next.
+    /// Judges what ends with the second that began at `second`. The last of the phase stays open to the end of the
+    /// run: what came late in it is part of it.
     pub(super) fn close_second(&mut self, second: u64) {
-        let measured = measure(&self.threshold, &self.second);
-        if measured.is_some_and(|value| value.breaks(self.threshold.limit)) {
-            self.first_breach_ms = Some(second * 1_000);
+        let Some(span) = self.span else { return };
+        let seconds = span.from_us / 1_000_000..span.end_us.saturating_sub(1) / 1_000_000;
+        if seconds.contains(&second) {
+            let fresh = self.windows.take_spare();
+            let over = std::mem::replace(&mut self.second, fresh);
+            let threshold = &self.threshold;
+            self.windows
+                .push(over, second, |samples| measure(threshold, samples).map(|value| value.on(threshold)));
         }
-        self.second.reset();
     }
 
-    /// The verdict over the whole phase, from the merged counts of all that it judges.
-    pub(super) fn report(&self, whole: &Tally) -> ThresholdReport {
-        let Threshold { phase, metric, limit, grace, window } = &self.threshold;
-        let measured = measure(&self.threshold, whole);
-        let ok = measured.is_some_and(|value| !value.breaks(*limit));
-        ThresholdReport {
-            phase: phase.clone(),
-            metric: metric.to_string(),
-            limit: limit.to_string(),
-            value: measured.map_or_else(String::new, |value| value.text(*limit)),
-            ratio: measured.and_then(|value| value.ratio(*limit)),
-            ok,
-            first_breach_ms: if ok { None } else { self.first_breach_ms },
-            window_ms: window.map(|window| micros(window) / 1_000),
-            grace_ms: micros(*grace) / 1_000,
+    /// The verdict, with what is no call taken from `beside`.
+    pub(super) fn report(&self, beside: Beside<'_>) -> ThresholdReport {
+        let (value, broken_ms) = self.value(beside);
+        finished(&self.threshold, value, broken_ms)
+    }
+
+    /// The value, and when the limit first broke.
+    fn value(&self, beside: Beside<'_>) -> (Option<Value>, Option<u64>) {
+        let Some(span) = self.span else { return (None, None) };
+        match self.threshold.metric.figure {
+            Figure::Duration { .. } | Figure::Errors | Figure::Misses => self.value_of_calls(span),
+            // The judge tells later how fresh views were.
+            Figure::Freshness { .. } => (None, None),
+            Figure::Recovery(figure) => (recovery(figure, &self.threshold.phase, beside.faults), None),
+            Figure::MemorySlope => (memory_slope(span, beside.intervals).map(Value::BytesPerMinute), None),
+            Figure::PeakOverMean => {
+                let peak = self.arrivals.peak_over_mean(span.end_us - span.from_us, LEAST_SAMPLES);
+                (peak.map(Value::Number), None)
+            }
+        }
+    }
+
+    fn value_of_calls(&self, span: Span) -> (Option<Value>, Option<u64>) {
+        let threshold = &self.threshold;
+        let mut windows = self.windows.clone();
+        let last = span.end_us.saturating_sub(1) / 1_000_000;
+        let judge = |samples: &Samples| measure(threshold, samples).map(|value| value.on(threshold));
+        windows.push(self.second.clone(), last, judge);
+        windows.finish(last, judge);
+        if threshold.window.is_some() {
+            let broken_ms = windows.first_breach().map(|second| (second + 1) * 1_000);
+            return (windows.worst(), broken_ms);
+        }
+        (measure(threshold, windows.whole()), windows.first_breach().map(|second| second * 1_000))
+    }
+}
+
+/// So many samples a window needs for its figure not to be a single one of them.
+fn least_samples(figure: Figure) -> u64 {
+    match figure {
+        Figure::Duration { percentile: Percentile::P99, .. } => 100,
+        Figure::Duration { percentile: Percentile::P999, .. } => 1_000,
+        _ => LEAST_SAMPLES,
+    }
+}
+
+fn finished(threshold: &Threshold, value: Option<Value>, broken_ms: Option<u64>) -> ThresholdReport {
+    let Threshold { phase, metric, limit, grace, window } = threshold;
+    let ok = value.is_some_and(|value| !value.breaks(*limit));
+    ThresholdReport {
+        phase: phase.clone(),
+        metric: metric.to_string(),
+        limit: limit.to_string(),
+        value: value.map_or_else(String::new, |value| value.text(*limit)),
+        ratio: value.and_then(|value| value.ratio(*limit)),
+        ok,
+        first_breach_ms: if ok { None } else { broken_ms },
+        window_ms: window.map(|window| micros(window) / 1_000),
+        grace_ms: micros(*grace) / 1_000,
+    }
+}
+
+/// Judges the thresholds on freshness, once the judge has told how fresh views were. `reports` are those of
+/// `thresholds`, in their order.
+pub fn fill_freshness(
+    thresholds: &[Threshold],
+    reports: &mut [ThresholdReport],
+    freshness: &[FreshnessReport],
+) {
+    for (threshold, report) in thresholds.iter().zip(reports) {
+        if let Figure::Freshness { what, percentile } = threshold.metric.figure {
+            let seen = freshness.iter().find(|row| row.name == what && row.count > 0);
+            let value = seen.map(|row| Value::Micros(of_percentiles(&row.lateness_us, percentile)));
+            *report = finished(threshold, value, None);
         }
     }
 }
 
 /// What was measured of a threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Value {
+pub(super) enum Value {
     Micros(u64),
     Share(f64),
+    Number(f64),
+    BytesPerMinute(f64),
+    /// It did not come to pass before the run was over.
+    Never,
 }
 
 impl Value {
+    /// With whether it breaks the limit of its threshold.
+    fn on(self, threshold: &Threshold) -> (Self, bool) {
+        (self, self.breaks(threshold.limit))
+    }
+
+    /// Whether it is worse than another one of the same threshold.
+    pub(super) fn is_worse_than(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Micros(ours), Self::Micros(theirs)) => ours > theirs,
+            (Self::Share(ours), Self::Share(theirs))
+            | (Self::Number(ours), Self::Number(theirs))
+            | (Self::BytesPerMinute(ours), Self::BytesPerMinute(theirs)) => ours > theirs,
+            (Self::Never, theirs) => theirs != Self::Never,
+            _ => false,
+        }
+    }
+
     fn breaks(self, limit: Limit) -> bool {
         match (self, limit) {
             (Self::Micros(us), Limit::Duration(limit)) => us > micros(limit),
-            (Self::Share(share), Limit::Share(limit)) => share > limit,
+            (Self::Share(ours), Limit::Share(limit))
+            | (Self::Number(ours), Limit::Number(limit))
+            | (Self::BytesPerMinute(ours), Limit::BytesPerMinute(limit)) => ours > limit,
             // A limit of the wrong kind cannot be kept; the reader of scenarios lets none through.
             _ => true,
         }
@@ -111,35 +261,67 @@ impl Value {
     fn ratio(self, limit: Limit) -> Option<f64> {
         let ratio = match (self, limit) {
             (Self::Micros(us), Limit::Duration(limit)) => us as f64 / micros(limit) as f64,
-            (Self::Share(share), Limit::Share(limit)) => share / limit,
+            (Self::Share(ours), Limit::Share(limit))
+            | (Self::Number(ours), Limit::Number(limit))
+            | (Self::BytesPerMinute(ours), Limit::BytesPerMinute(limit)) => ours.max(0.0) / limit,
             _ => return None,
         };
         ratio.is_finite().then_some(ratio)
     }
 
     fn text(self, limit: Limit) -> String {
-        match (self, limit) {
-            (Self::Micros(us), _) => duration_text(us, Unit::of(limit)),
-            (Self::Share(share), _) => format!("{}%", short(share * 100.0)),
+        match self {
+            Self::Micros(us) => duration_text(us, Unit::of(limit)),
+            Self::Share(share) => format!("{}%", short(share * 100.0)),
+            Self::Number(number) => short(number),
+            Self::BytesPerMinute(bytes) => format!("{}MiB/min", short(bytes / 1_048_576.0)),
+            Self::Never => "never".to_owned(),
         }
     }
 }
 
-/// The value of a threshold's metric; `None` when there was no sample of it.
-fn measure(threshold: &Threshold, tally: &Tally) -> Option<Value> {
+/// The value of a threshold on calls; `None` when there was no sample.
+fn measure(threshold: &Threshold, samples: &Samples) -> Option<Value> {
     match threshold.metric.figure {
-        Figure::Duration { which, percentile } => {
-            let durations = match which {
-                Which::Response => &tally.latencies.response,
-                Which::Service => &tally.latencies.service,
-                Which::Lag => &tally.latencies.lag,
-            };
+        Figure::Duration { percentile, .. } => {
+            let durations = &samples.durations;
             (durations.count() > 0).then(|| Value::Micros(percentile_us(durations, percentile)))
         }
-        Figure::Errors => (tally.count > 0).then(|| Value::Share(share(tally.errors, tally.count))),
-        Figure::Misses => (tally.planned > 0).then(|| Value::Share(share(tally.misses, tally.planned))),
-        // These are measured elsewhere than in a tally of calls.
+        Figure::Errors | Figure::Misses => {
+            (samples.of > 0).then(|| Value::Share(share(samples.bad, samples.of)))
+        }
         Figure::Freshness { .. } | Figure::Recovery(_) | Figure::MemorySlope | Figure::PeakOverMean => None,
+    }
+}
+
+/// The worst of the phase's faults; `None` when there was none.
+#[allow(clippy::cast_precision_loss, reason = "a run makes far fewer than 2^53 registrations")]
+fn recovery(figure: RecoveryFigure, phase: &str, faults: &[FaultReport]) -> Option<Value> {
+    let after = |ms: Option<u64>| ms.map_or(Value::Never, |ms| Value::Micros(ms.saturating_mul(1_000)));
+    let values = faults.iter().filter(|fault| fault.phase == phase).map(|fault| match figure {
+        RecoveryFigure::FirstSuccess => after(fault.first_success_ms),
+        RecoveryFigure::Live => after(fault.live_ms),
+        RecoveryFigure::PeakRegistrations => Value::Number(fault.peak_registrations_per_second as f64),
+    });
+    values.reduce(|worst, value| if value.is_worse_than(worst) { value } else { worst })
+}
+
+/// How fast the registry's memory grew over the whole seconds of a stretch; a second in which it was away has none.
+fn memory_slope(span: Span, intervals: &[Interval]) -> Option<f64> {
+    let seconds = span.from_us.div_ceil(1_000_000)..span.end_us / 1_000_000;
+    let seen = |row: &&Interval| seconds.contains(&row.second) && row.target_pss_bytes > 0;
+    let samples: Vec<(u64, u64)> =
+        intervals.iter().filter(seen).map(|row| (row.second, row.target_pss_bytes)).collect();
+    if samples.len() < LEAST_MEMORY_SAMPLES { None } else { slope_per_minute(&samples) }
+}
+
+fn of_percentiles(percentiles: &Percentiles, percentile: Percentile) -> u64 {
+    match percentile {
+        Percentile::P50 => percentiles.p50,
+        Percentile::P90 => percentiles.p90,
+        Percentile::P99 => percentiles.p99,
+        Percentile::P999 => percentiles.p999,
+        Percentile::Max => percentiles.max,
     }
 }
 
@@ -188,113 +370,5 @@ fn short(number: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use reports::history::Outcome;
-    use scenarios::model::Metric;
-    use std::time::Duration;
-
-    fn renewal(service_us: u64, outcome: Outcome) -> CallRecord {
-        CallRecord {
-            agent: None,
-            op: Operation::Renew,
-            planned_us: Some(0),
-            s_us: 10,
-            e_us: 10 + service_us,
-            outcome,
-            http: None,
-            sent: None,
-            seen: None,
-            note: None,
-        }
-    }
-
-    fn threshold(operation: &'static str, figure: Figure, limit: Limit) -> Threshold {
-        Threshold {
-            phase: "hold".to_owned(),
-            metric: Metric { operation, figure },
-            limit,
-            window: None,
-            grace: Duration::ZERO,
-        }
-    }
-
-    const P99: Figure = Figure::Duration { which: Which::Service, percentile: Percentile::P99 };
-
-    fn tally(calls: &[CallRecord]) -> Tally {
-        let mut tally = Tally { planned: 10, misses: 1, ..Tally::default() };
-        calls.iter().for_each(|call| tally.record(call));
-        tally
-    }
-
-    #[test]
-    fn values_are_shown_beside_the_limit_in_its_unit() {
-        let two = tally(&[renewal(1_500, Outcome::Renewed), renewal(1_500, Outcome::TimedOut)]);
-        let table = [
-            (P99, Limit::Duration(Duration::from_micros(900)), ("900us", "1500us", false)),
-            (P99, Limit::Duration(Duration::from_micros(1_500)), ("1500us", "1500us", true)),
-            (P99, Limit::Duration(Duration::from_millis(20)), ("20ms", "1.5ms", true)),
-            (P99, Limit::Duration(Duration::from_secs(2)), ("2s", "0.002s", true)),
-            (Figure::Errors, Limit::Share(0.001), ("0.1%", "50%", false)),
-            (Figure::Misses, Limit::Share(0.1), ("10%", "10%", true)),
-        ];
-        for (figure, limit, (limit_text, value, ok)) in table {
-            let report = Watch::new(&threshold("renew", figure, limit), Some(0)).report(&two);
-            assert_eq!((report.limit.as_str(), report.value.as_str(), report.ok), (limit_text, value, ok));
-        }
-    }
-
-    #[test]
-    fn a_metric_without_samples_does_not_hold_and_has_no_value() {
-        let limit = Limit::Duration(Duration::from_secs(1));
-        let report = Watch::new(&threshold("list", P99, limit), Some(0)).report(&Tally::default());
-        assert_eq!((report.ok, report.value.as_str(), report.ratio), (false, "", None));
-    }
-
-    #[test]
-    fn the_first_breach_is_the_first_second_whose_own_value_broke_the_limit() {
-        let limit = Limit::Duration(Duration::from_millis(1));
-        let mut watch = Watch::new(&threshold("heartbeat", P99, limit), Some(1));
-        let seconds = [
-            (1, 500),
-            // Slow, but of another phase.
-            (0, 5_000),
-            (1, 2_000),
-            (1, 9_000),
-        ];
-        let mut whole = Tally::default();
-        for (second, (phase, service_us)) in (4..).zip(seconds) {
-            let call = renewal(service_us, Outcome::Renewed);
-            watch.ended(phase, &call);
-            whole.record(&call);
-            watch.close_second(second);
-        }
-        let report = watch.report(&whole);
-        assert_eq!((report.ok, report.first_breach_ms), (false, Some(6_000)));
-    }
-
-    #[test]
-    fn a_threshold_that_held_over_the_phase_has_no_breach_though_one_second_was_bad() {
-        let limit = Limit::Share(0.5);
-        let mut watch = Watch::new(&threshold("all", Figure::Errors, limit), Some(0));
-        let bad = renewal(10, Outcome::Failed);
-        watch.ended(0, &bad);
-        watch.close_second(0);
-        let report = watch.report(&tally(&[bad, renewal(10, Outcome::Renewed)]));
-        assert_eq!((report.ok, report.first_breach_ms), (true, None));
-    }
-
-    #[test]
-    fn heartbeat_means_register_renew_and_probe_and_all_means_every_operation() {
-        let limit = Limit::Share(0.0);
-        let judged = |name, operation: Operation| {
-            Watch::new(&threshold(name, P99, limit), None).judges(operation.name())
-        };
-        for operation in [Operation::Register, Operation::Renew, Operation::Probe] {
-            assert!(judged("heartbeat", operation) && judged("all", operation));
-        }
-        assert!(!judged("heartbeat", Operation::List) && judged("all", Operation::List));
-        assert!(judged("list", Operation::List) && !judged("list", Operation::Renew));
-        assert!(!Watch::new(&threshold("all", P99, limit), None).judges(OBSERVE));
-    }
-}
+#[path = "thresholds_tests.rs"]
+mod tests;

@@ -1,15 +1,12 @@
-//! Threads beside the runtime: its timers round up to a millisecond, and what reads procfs must not hold up calls.
+//! Threads beside the loop: what sleeps or reads procfs must not hold up calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use crate::clock::Clock;
 use crate::measure::Durations;
-use crate::plan::schedule::{Planned, Schedule};
 use crate::process::CONTROL_THREAD;
 
 /// A thread that ends when it is told to, and at the latest when this is dropped.
@@ -70,60 +67,6 @@ impl<T> Drop for Worker<T> {
     fn drop(&mut self) {
         drop(self.end());
     }
-}
-
-/// Most actions handed over at once.
-const BATCH_ACTIONS: usize = 256;
-
-/// Hands over what is due, never before its instant. What the driver cannot take in time comes late, which its lag
-/// shows.
-#[derive(Debug)]
-pub(super) struct Pacer {
-    // Dropped first: a thread that waits for room in the queue ends with it.
-    due: mpsc::Receiver<Vec<Planned>>,
-    _worker: Worker<()>,
-}
-
-impl Pacer {
-    /// Starts pacing; instant 0 of the plan is `begin_us` of the clock, and so are the instants handed over.
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub(super) fn start(
-        mut schedule: Schedule,
-        end_us: u64,
-        clock: Clock,
-        begin_us: u64,
-    ) -> std::io::Result<Self> {
-        let (sender, due) = mpsc::channel(64);
-        let worker = Worker::start("pacer", move |stop| {
-            while let Some(next_us) = schedule.next_us() {
-                if !stop.sleep_until_us(clock, begin_us + next_us) {
-                    return;
-                }
-                let batch = due_by(&mut schedule, clock.now_us(), begin_us);
-                if sender.blocking_send(batch).is_err() {
-                    return;
-                }
-            }
-            stop.sleep_until_us(clock, begin_us + end_us);
-        })?;
-        Ok(Self { due, _worker: worker })
-    }
-
-    /// The next actions, in the order of their instants; `None` once the plan is over.
-    pub(super) async fn due(&mut self) -> Option<Vec<Planned>> {
-        self.due.recv().await
-    }
-}
-
-fn due_by(schedule: &mut Schedule, now_us: u64, begin_us: u64) -> Vec<Planned> {
-    let mut batch = Vec::new();
-    while batch.len() < BATCH_ACTIONS && schedule.next_us().is_some_and(|us| begin_us + us <= now_us) {
-        let Some(planned) = schedule.next() else { break };
-        batch.push(Planned { instant_us: begin_us + planned.instant_us, ..planned });
-    }
-    batch
 }
 
 /// The host's own floor: how late bare sleeps of a millisecond woke.

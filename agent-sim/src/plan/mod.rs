@@ -135,6 +135,11 @@ impl Plan {
         self.lives.alive_at(instant_us)
     }
 
+    /// Whether an agent's calls go over a connection of its own.
+    pub fn has_own_connection(&self, agent: u32) -> bool {
+        self.fleet_of(agent).is_some_and(|(_, fleet, _)| fleet.connections == Connections::Own)
+    }
+
     /// The fleet of an agent: its index, itself, and the agent's number in it.
     pub(crate) fn fleet_of(&self, agent: u32) -> Option<(u32, &Fleet, u32)> {
         let after = self.fleets.partition_point(|members| members.first <= agent);

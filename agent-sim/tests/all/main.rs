@@ -13,4 +13,5 @@ mod offered;
 mod plan;
 mod plan_faults;
 mod process;
+mod proxy;
 mod tripwire;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agent_sim::client::Client;
 use agent_sim::clock::Clock;
 use agent_sim::dialect::Call;
-use agent_sim::measure::Tally;
+use agent_sim::measure::{Tally, Timed};
 use hdrhistogram::Histogram;
 use reports::history::{CallRecord, Line, Operation};
 use reports::result::{CallStats, Percentiles};
@@ -186,7 +186,7 @@ impl Recorder {
         let tally = state.tallies.entry(record.op).or_default();
         tally.planned += 1;
         tally.sent += 1;
-        tally.record(record);
+        tally.record(&Timed::from(record));
         state.in_flight -= 1;
         if let Some(histogram) = &mut state.lag_us {
             histogram.saturating_record(lag_us);
