@@ -1,6 +1,6 @@
 //! What to run: the scenario language and its validation.
 //!
-//! - [`model`]: a scenario that cannot be wrong, as the driver takes it.
+//! - [`model`]: a scenario that cannot be wrong, as the driver takes it; `faults` is the part of it that goes wrong.
 //! - [`description`]: a dialect described in TOML.
 //! - [`error`]: errors that name file, line, key, what was found, what is known, and what to do.
 //! - `read`: from text to a scenario, or to every fault of the file at once.
