@@ -16,7 +16,7 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     let scenario = scenario(arguments)?;
     let folder = run::output_folder(arguments.out.as_deref(), &scenario.name)?;
     let history = folder.join(HISTORY);
-    let outcome = drive(&scenario, &history, arguments.quiet).inspect_err(|_| run::discard_empty(&folder))?;
+    let outcome = drive(&scenario, &history, arguments).inspect_err(|_| run::discard_empty(&folder))?;
     let requirements = judged(&scenario, &history)?;
     let decision = decide(&Findings {
         interrupted: outcome.interrupted,
@@ -81,13 +81,14 @@ fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), 
     Ok(())
 }
 
-fn drive(scenario: &Scenario, history: &Path, quiet: bool) -> Result<LoadOutcome, Failure> {
+fn drive(scenario: &Scenario, history: &Path, arguments: &Loadtest) -> Result<LoadOutcome, Failure> {
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(Progress::default());
     let outcome = run::interruptible(|interrupt| async {
-        let printer = tokio::spawn(crate::progress::show_load(shown, quiet));
+        let printer = tokio::spawn(crate::progress::show_load(shown, arguments.quiet));
         let history = history.to_path_buf();
-        let options = LoadOptions { seed: scenario.seed, reference_program, history, interrupt, progress };
+        let (seed, traceparent) = (scenario.seed, arguments.traceparent);
+        let options = LoadOptions { seed, reference_program, history, traceparent, interrupt, progress };
         let outcome = agent_sim::load::run(scenario, options).await;
         let _ = printer.await;
         outcome

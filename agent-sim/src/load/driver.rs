@@ -72,6 +72,8 @@ pub(super) struct Driver {
     pub(super) timeout_us: u64,
     /// A call sent later than this was not sent in time.
     pub(super) lag_limit_us: u64,
+    /// The seed that goes into the traces of calls; `None`: they carry none.
+    pub(super) traced_by: Option<u64>,
     pub(super) trouble: Trouble,
     /// Calls that wait for one in flight to end. Never more than two an agent, since each has one unanswered
     /// heartbeat and one unanswered poll at most.
@@ -195,6 +197,9 @@ impl Driver {
 
     fn due(&mut self, planned: Planned) {
         let due = self.agents.due(planned);
+        if planned.agent.is_some() && due != Due::Nothing {
+            self.collector.arrived(planned.instant_us.saturating_sub(self.begin_us));
+        }
         if let (Action::Crash, Some(agent)) = (planned.action, planned.agent) {
             self.network.release(agent);
         }
@@ -266,6 +271,7 @@ impl Driver {
         }
         self.history.write(&Line::Call(answered.record));
         if let Some(reaction) = consequence.reaction.filter(|_| !self.is_cut) {
+            self.collector.arrived(reaction.planned_us.saturating_sub(self.begin_us));
             self.call(reaction);
         }
     }
