@@ -19,7 +19,7 @@ mod arrivals;
 mod calls;
 mod collector;
 mod driver;
-mod network;
+pub(crate) mod network;
 mod observer;
 mod offered;
 mod outcome;
@@ -347,14 +347,14 @@ impl Seed<'_> {
 }
 
 /// Host and port, and the path before all others, of a URL that a client was made for.
-fn parts_of(url: &str) -> (&str, &str) {
+pub(crate) fn parts_of(url: &str) -> (&str, &str) {
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     (authority.rsplit('@').next().unwrap_or(authority), path)
 }
 
 /// Where a host and port are: the first address that takes a connection, else the first.
-fn address_of(authority: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address_of(authority: &str) -> Result<SocketAddr, String> {
     const PATIENCE: Duration = Duration::from_secs(1);
     let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
     let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
