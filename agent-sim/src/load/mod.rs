@@ -48,7 +48,7 @@ use self::observer::Observer;
 pub use self::offered::{OfferedPhase, offered};
 use self::outcome::Finished;
 pub use self::outcome::LoadOutcome;
-use self::sampler::{Costs, Watched};
+use self::sampler::{Costs, DownOnPurpose, Watched};
 pub use self::worker::timer_floor;
 use self::worker::{Floor, Worker};
 use crate::clock::{Clock, wall_clock};
@@ -234,8 +234,12 @@ impl Seed<'_> {
         driver.begin_us = begin_us;
         let thread = |what| move |source| LoadError::Thread { what, source };
         let floor = worker::measure_floor(clock).map_err(thread("measures the timer floor"))?;
-        let (mut samples, sampler) = sampler::start(Arc::clone(self.watched), plan.phases(), clock, begin_us)
-            .map_err(thread("samples processes"))?;
+        let (mut samples, sampler) = {
+            // Nobody takes it down yet.
+            let down_on_purpose = DownOnPurpose::default();
+            sampler::start(Arc::clone(self.watched), plan.phases(), clock, begin_us, down_on_purpose)
+        }
+        .map_err(thread("samples processes"))?;
         let watched = Arc::clone(self.watched);
         let longest_drain_us = micros(self.scenario.call_timeout.min(LONGEST_DRAIN));
         let (done, finished) = oneshot::channel();

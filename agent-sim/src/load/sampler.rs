@@ -1,5 +1,6 @@
 //! What the registry and the harness use, once a second and at the end of every phase.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reports::history::ProcessEvent;
@@ -13,6 +14,9 @@ use crate::process::{OwnUsage, RegistryProcess, own_usage};
 
 /// The registry process, shared with the thread that watches it; `None` where it is not the harness's own.
 pub(super) type Watched = Arc<Mutex<Option<RegistryProcess>>>;
+
+/// True while the harness itself has taken the registry down: its end is then no death.
+pub(super) type DownOnPurpose = Arc<AtomicBool>;
 
 /// How often the registry process is looked at for whether it still lives.
 const LOOK_PERIOD_US: u64 = 100_000;
@@ -50,6 +54,7 @@ pub(super) fn start(
     phases: &[PhaseSpan],
     clock: Clock,
     begin_us: u64,
+    down_on_purpose: DownOnPurpose,
 ) -> std::io::Result<(mpsc::Receiver<Sample>, Worker<()>)> {
     let phase_ends: Vec<u64> = phases.iter().map(|phase| phase.end_us).collect();
     let (sender, samples) = mpsc::channel(64);
@@ -57,9 +62,10 @@ pub(super) fn start(
         let mut after_us = 0;
         loop {
             let (due_us, second) = next_sample(after_us, &phase_ends);
-            let Some(died) = watch_until(stop, &watched, clock, begin_us + due_us) else { return };
+            let watching = watch_until(stop, &watched, &down_on_purpose, clock, begin_us + due_us);
+            let Some(died) = watching else { return };
             let mut sample = sample(&watched, clock.now_us().saturating_sub(begin_us), second);
-            sample.died = died.or(sample.died);
+            sample.died = died.or(sample.died).filter(|_| !down_on_purpose.load(Ordering::Acquire));
             // A driver too far behind to take a sample goes without it.
             drop(sender.try_send(sample));
             after_us = due_us;
@@ -79,7 +85,13 @@ fn next_sample(after_us: u64, phase_ends: &[u64]) -> (u64, Option<u64>) {
 }
 
 /// Waits until the clock shows `us`, or until the registry has died; `None` when told to end.
-fn watch_until(stop: &Stop, watched: &Watched, clock: Clock, us: u64) -> Option<Option<ProcessEvent>> {
+fn watch_until(
+    stop: &Stop,
+    watched: &Watched,
+    down_on_purpose: &AtomicBool,
+    clock: Clock,
+    us: u64,
+) -> Option<Option<ProcessEvent>> {
     loop {
         let now_us = clock.now_us();
         if now_us >= us {
@@ -87,6 +99,9 @@ fn watch_until(stop: &Stop, watched: &Watched, clock: Clock, us: u64) -> Option<
         }
         if !stop.sleep_until_us(clock, us.min(now_us + LOOK_PERIOD_US)) {
             return None;
+        }
+        if down_on_purpose.load(Ordering::Acquire) {
+            continue;
         }
         let mut process = watched.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(died) = process.as_mut().and_then(RegistryProcess::check) {
