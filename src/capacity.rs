@@ -105,7 +105,7 @@ fn make(
     let all = folder;
     let folder = run::output_folder(Some(&all.join(&name)), &scenario.name)?;
     let (mut report, _) =
-        loadtest::run_once(&scenario, &folder, arguments.quiet, None).inspect_err(|_| {
+        loadtest::run_once(&scenario, &folder, loadtest::How::of(arguments), None).inspect_err(|_| {
             run::discard_empty(&folder);
             run::discard_empty(all);
         })?;

@@ -132,6 +132,9 @@ pub(crate) struct Loadtest {
     /// Where the report goes [default: reports/runs/<name>-<UTC time>].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
+    /// Send a `traceparent` with each call; see docs/scenarios.md on which.
+    #[arg(long)]
+    pub(crate) traceparent: bool,
     /// Print the closing lines only.
     #[arg(long)]
     pub(crate) quiet: bool,

@@ -27,7 +27,7 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     let baseline = baseline.transpose()?;
     let folder = run::output_folder(arguments.out.as_deref(), &scenario.name)?;
     let made = |folder: &Path| {
-        let (report, code) = run_once(&scenario, folder, arguments.quiet, baseline.as_ref())
+        let (report, code) = run_once(&scenario, folder, How::of(arguments), baseline.as_ref())
             .inspect_err(|_| run::discard_empty(folder))?;
         run::close(&report, folder)?;
         Ok(code)
@@ -53,6 +53,21 @@ fn worse(a: u8, b: u8) -> u8 {
     const BY_WEIGHT: [u8; 5] = [EXIT_PASS, EXIT_INVALID, EXIT_THRESHOLD, EXIT_REQUIREMENT, EXIT_INTERRUPTED];
     let weight = |code: u8| BY_WEIGHT.iter().position(|known| *known == code);
     if weight(b) > weight(a) { b } else { a }
+}
+
+/// How a run is made, beside its scenario.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct How {
+    /// Whether nothing is printed before its end.
+    pub(crate) quiet: bool,
+    /// Whether each call carries a `traceparent`.
+    pub(crate) traceparent: bool,
+}
+
+impl How {
+    pub(crate) fn of(arguments: &Loadtest) -> Self {
+        Self { quiet: arguments.quiet, traceparent: arguments.traceparent }
+    }
 }
 
 /// What a run is held against.
@@ -81,11 +96,11 @@ impl Baseline {
 pub(crate) fn run_once(
     scenario: &Scenario,
     folder: &Path,
-    quiet: bool,
+    how: How,
     baseline: Option<&Baseline>,
 ) -> Result<(RunReport, u8), Failure> {
     let history = folder.join(HISTORY);
-    let outcome = drive(scenario, &history, quiet)?;
+    let outcome = drive(scenario, &history, how)?;
     let (requirements, freshness) = judged(scenario, &history)?;
     let mut report = RunReport {
         interrupted: outcome.interrupted,
@@ -183,13 +198,14 @@ fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), 
     Ok(())
 }
 
-fn drive(scenario: &Scenario, history: &Path, quiet: bool) -> Result<LoadOutcome, Failure> {
+fn drive(scenario: &Scenario, history: &Path, how: How) -> Result<LoadOutcome, Failure> {
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(Progress::default());
     let outcome = run::interruptible(|interrupt| async {
-        let printer = tokio::spawn(crate::progress::show_load(shown, quiet));
+        let printer = tokio::spawn(crate::progress::show_load(shown, how.quiet));
         let history = history.to_path_buf();
-        let options = LoadOptions { seed: scenario.seed, reference_program, history, interrupt, progress };
+        let (seed, traceparent) = (scenario.seed, how.traceparent);
+        let options = LoadOptions { seed, reference_program, history, traceparent, interrupt, progress };
         let outcome = agent_sim::load::run(scenario, options).await;
         let _ = printer.await;
         outcome

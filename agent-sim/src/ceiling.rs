@@ -1,16 +1,14 @@
-//! What the harness's own client reaches on this machine, against a responder that does nothing.
+//! What the loop of the load test reaches on this machine, against a responder that does nothing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use reports::history::Outcome;
 use reports::result::Percentiles;
-use tokio::task::JoinSet;
 
-use crate::client::{Client, SendError};
 use crate::clock::{Clock, thread_cpu_seconds};
-use crate::dialect::Call;
 use crate::dialect::wallflower::Wallflower;
+use crate::dialect::{Call, Dialect as _};
+use crate::load::network::http::Common;
+use crate::load::network::{Network, Order};
 use crate::measure::Durations;
 use crate::null_responder::NullResponder;
 
@@ -54,12 +52,9 @@ impl Ceiling {
 pub enum CeilingError {
     /// There is no responder.
     #[error(
-        "cannot start the responder, or a runtime for the calls: {0}; free a port, a descriptor or a thread"
+        "cannot start the responder, or a poller for the calls: {0}; free a port, a descriptor or a thread"
     )]
     Start(#[from] std::io::Error),
-    /// There is no client.
-    #[error(transparent)]
-    Client(#[from] SendError),
     /// The responder did not answer.
     #[error("a call to the responder on {url} came to nothing: {note}")]
     Call {
@@ -71,29 +66,25 @@ pub enum CeilingError {
 }
 
 /// Makes renewals for about `length`, as fast as one thread can: written, sent, answered and read as in a load test,
-/// without its schedule, its history and its registry. Must not be called from within a runtime.
+/// without its schedule, its history and its registry.
 ///
 /// # Errors
 /// When the responder cannot be started or does not answer.
 pub fn measure(length: Duration) -> Result<Ceiling, CeilingError> {
     let responder = NullResponder::start()?;
     let url = responder.url();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Clock::start();
-    let client = Arc::new(Client::new(&url, Arc::new(Wallflower), clock, TIMEOUT)?);
+    let common = Common::new(&responder.address().to_string(), "", None);
+    let mut maker = Loop { network: Network::new(common, vec![responder.address()], 0)?, clock };
     let length_us = crate::plan::micros(length);
-    let measured = runtime.block_on(async {
-        // The first calls make the connections.
-        storm(&client, |calls| calls < IN_FLIGHT as u64 * 4).await?;
-        let (begun_us, begun_cpu) = (clock.now_us(), thread_cpu_seconds());
-        let service = storm(&client, |_| clock.now_us() - begun_us < length_us).await?;
-        let seconds = Duration::from_micros(clock.now_us() - begun_us).as_secs_f64();
-        Ok((service, seconds, thread_cpu_seconds() - begun_cpu))
-    });
-    let (service, seconds, client_cpu_seconds) =
-        measured.map_err(|note| CeilingError::Call { url: url.clone(), note })?;
-    drop(client);
-    drop(runtime);
+    let lost = |note| CeilingError::Call { url: url.clone(), note };
+    // The first calls make the connections.
+    maker.storm(|calls| calls < IN_FLIGHT as u64 * 4).map_err(lost)?;
+    let (begun_us, begun_cpu) = (clock.now_us(), thread_cpu_seconds());
+    let service = maker.storm(|_| clock.now_us() - begun_us < length_us).map_err(lost)?;
+    let seconds = Duration::from_micros(clock.now_us() - begun_us).as_secs_f64();
+    let client_cpu_seconds = thread_cpu_seconds() - begun_cpu;
+    drop(maker);
     Ok(Ceiling {
         calls: service.count(),
         seconds,
@@ -103,30 +94,46 @@ pub fn measure(length: Duration) -> Result<Ceiling, CeilingError> {
     })
 }
 
-/// Keeps calls in flight for as long as `goes_on` wants more after so many; the durations of all.
-async fn storm(client: &Arc<Client>, goes_on: impl Fn(u64) -> bool) -> Result<Durations, String> {
-    let mut calls = JoinSet::new();
-    let mut service = Durations::default();
-    let call = |number: u64| {
-        let client = Arc::clone(client);
-        async move { client.call(&renewal(number), None).await.record }
-    };
-    let mut begun = 0;
-    loop {
-        while calls.len() < IN_FLIGHT && goes_on(begun) {
-            calls.spawn(call(begun));
-            begun += 1;
-        }
-        match calls.join_next().await {
-            None => return Ok(service),
-            Some(Err(error)) => return Err(error.to_string()),
-            Some(Ok(record)) => {
-                if record.http.is_none() || record.outcome == Outcome::NotSent {
-                    return Err(record.note.unwrap_or_default());
-                }
-                service.record(record.e_us - record.s_us);
+/// Makes calls as a load test does.
+struct Loop {
+    /// What comes back with an answer is when its call was sent.
+    network: Network<(Call, u64)>,
+    clock: Clock,
+}
+
+impl Loop {
+    /// Keeps calls in flight for as long as `goes_on` wants more after so many; the durations of all.
+    fn storm(&mut self, goes_on: impl Fn(u64) -> bool) -> Result<Durations, String> {
+        let mut service = Durations::default();
+        let mut begun = 0;
+        loop {
+            while self.network.in_flight() < IN_FLIGHT && goes_on(begun) {
+                self.send(begun);
+                begun += 1;
+            }
+            if self.network.in_flight() == 0 {
+                return Ok(service);
+            }
+            let until_us = self.clock.now_us() + crate::plan::micros(TIMEOUT);
+            self.network.turn(self.clock, until_us).map_err(|error| error.to_string())?;
+            while let Some(ended) = self.network.ended() {
+                let answer = ended.result.map_err(|fault| format!("{fault:?}"))?;
+                let (call, s_us) = ended.flight;
+                // What it means does not matter here, but finding out is part of the work.
+                drop(Wallflower.read(&call, &answer));
+                self.network.recycle(answer.body);
+                service.record(ended.e_us - s_us);
             }
         }
+    }
+
+    fn send(&mut self, number: u64) {
+        let call = renewal(number);
+        let Some(request) = Wallflower.request(&call) else { return };
+        let timeout_us = crate::plan::micros(TIMEOUT);
+        let order = Order { route: 0, owner: None, request: &request, extra: b"", timeout_us };
+        let now_us = self.clock.now_us();
+        self.network.send(&order, (call, now_us), now_us);
     }
 }
 

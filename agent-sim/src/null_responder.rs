@@ -52,6 +52,11 @@ impl NullResponder {
         format!("http://{}", self.address)
     }
 
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Ends it and tells the CPU time that it took, seconds.
     pub fn stop(mut self) -> f64 {
         self.end()

@@ -28,6 +28,10 @@ pub struct Evidence {
     pub descriptor_failures: u64,
     /// Calls that failed because the harness had no port left (EADDRNOTAVAIL).
     pub port_failures: u64,
+    /// Connections of their own that agents should have held at one time.
+    pub connections_wanted: u64,
+    /// The most that they did hold.
+    pub connections_held: u64,
     /// History lines that were lost.
     pub lost_lines: u64,
     /// Why the history could not be written, if so.
@@ -66,6 +70,12 @@ fn limits(evidence: &Evidence, causes: &mut Vec<String>) {
         causes.push(format!(
             "the harness ran out of local ports: {} calls could not be sent",
             evidence.port_failures
+        ));
+    }
+    if evidence.connections_held < evidence.connections_wanted {
+        causes.push(format!(
+            "agents held only {} of {} connections of their own at one time (`wallflower doctor` tells of limits)",
+            evidence.connections_held, evidence.connections_wanted
         ));
     }
     if share(evidence.held_back, evidence.planned) > 0.01 {
@@ -167,6 +177,8 @@ mod tests {
             in_flight_limit: 256,
             descriptor_failures: 0,
             port_failures: 0,
+            connections_wanted: 20,
+            connections_held: 20,
             lost_lines: 0,
             history_failure: None,
             tripwire: true,
@@ -195,7 +207,7 @@ mod tests {
     #[test]
     fn each_limit_passed_by_a_little_is_one_cause_that_names_its_value() {
         let lag = |p99, max| Percentiles { p99, max, ..sound().lag_us };
-        let table: [(Evidence, &str); 13] = [
+        let table: [(Evidence, &str); 14] = [
             (Evidence { lag_us: lag(50_001, 60_000), ..sound() }, "99 % lag 50.0 ms is above 50.0 ms"),
             (Evidence { lag_us: lag(0, 5_000_001), ..sound() }, "worst lag 5000.0 ms"),
             (
@@ -208,6 +220,7 @@ mod tests {
             (Evidence { held_back: 11, ..sound() }, "held back 11 of 1000 calls"),
             (Evidence { descriptor_failures: 1, ..sound() }, "file descriptors: 1 calls"),
             (Evidence { port_failures: 3, ..sound() }, "local ports: 3 calls"),
+            (Evidence { connections_held: 19, ..sound() }, "held only 19 of 20 connections"),
             (Evidence { lost_lines: 4, ..sound() }, "lost 4 lines"),
             (Evidence { history_failure: Some("disk full".to_owned()), ..sound() }, "disk full"),
             (Evidence { tripwire: false, ..sound() }, "no longer answered"),

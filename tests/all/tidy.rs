@@ -18,10 +18,12 @@ const WHO_MAY_IMPORT_WHOM: [(&str, &str, &[&str]); 7] = [
 ];
 
 /// What only one place may name.
-const HOMES: [(&str, &[&str]); 6] = [
+const HOMES: [(&str, &[&str]); 8] = [
     ("sqlx::", &["registry/src/store/sqlite"]),
     ("rmcp::", &["registry/src/mcp"]),
     ("reqwest::", &["agent-sim/src/client.rs"]),
+    ("mio::", &["agent-sim/src/load"]),
+    ("httparse::", &["agent-sim/src/load/network"]),
     ("procfs::", &["agent-sim/src/process", "registry/src/seal"]),
     ("Instant::now", &["registry/src/clock.rs", "agent-sim/src/clock.rs"]),
     ("SystemTime::now", &["registry/src/clock.rs", "agent-sim/src/clock.rs"]),

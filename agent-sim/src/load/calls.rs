@@ -5,6 +5,7 @@ use reports::history::{CallRecord, Outcome};
 use super::agents::Task;
 use super::driver::Driver;
 use super::network::{Ended, Fault, Order};
+use super::trace;
 use crate::client::{Answered, MAX_PAGES, SendError, append};
 use crate::dialect::{Call, Reading, WireAnswer, WireRequest};
 
@@ -52,8 +53,11 @@ impl Driver {
         let task = flight.task;
         let agent = task.agent.and_then(|agent| usize::try_from(agent).ok());
         let route = agent.and_then(|agent| self.route_of.get(agent)).copied().unwrap_or_default();
-        let order =
-            Order { route, owner: self.owner(task), request, extra: b"", timeout_us: self.timeout_us };
+        let trace = self.traced_by.zip(task.agent).map(|(seed, agent)| {
+            trace::header(seed, &self.plan.agent_id(agent), task.operation, task.planned_us)
+        });
+        let extra = trace.as_deref().unwrap_or_default().as_bytes();
+        let order = Order { route, owner: self.owner(task), request, extra, timeout_us: self.timeout_us };
         self.network.send(&order, flight, self.clock.now_us());
     }
 

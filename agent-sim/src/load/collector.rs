@@ -6,6 +6,7 @@ use reports::history::{Operation, Outcome};
 use reports::result::{CallStats, FaultReport, Interval, Percentiles, ThresholdReport};
 use scenarios::model::{PhaseKind, Threshold};
 
+use super::arrivals::Arrivals;
 use super::thresholds::{Beside, Watch};
 use crate::measure::{Durations, Tally, Timed};
 use crate::plan::PhaseSpan;
@@ -31,6 +32,7 @@ pub(super) struct Collector {
     now_second: u64,
     recent: VecDeque<Durations>,
     intervals: Vec<Interval>,
+    arrivals: Arrivals,
     own_misses: u64,
     own_misses_outside_faults: u64,
 }
@@ -45,6 +47,7 @@ struct Second {
     response: Durations,
     lag: Durations,
     in_flight: u64,
+    peak_100ms: u64,
 }
 
 /// Whose call it is and of which phase.
@@ -80,6 +83,7 @@ impl Collector {
             now_second: 0,
             recent: VecDeque::new(),
             intervals: Vec::new(),
+            arrivals: Arrivals::default(),
             own_misses: 0,
             own_misses_outside_faults: 0,
         }
@@ -101,6 +105,17 @@ impl Collector {
         if !series.observes {
             self.second.planned += 1;
             self.watches.iter_mut().for_each(|watch| watch.due(series));
+        }
+    }
+
+    /// A call of an agent became due at this instant since the run began.
+    pub(super) fn arrived(&mut self, at_us: u64) {
+        let count = self.arrivals.count(at_us);
+        let second = at_us / 1_000_000;
+        if second >= self.now_second {
+            self.second.peak_100ms = self.second.peak_100ms.max(count);
+        } else if let Some(interval) = self.interval(second) {
+            interval.peak_100ms = interval.peak_100ms.max(count);
         }
     }
 
@@ -172,6 +187,7 @@ impl Collector {
             response_us: second.response.percentiles(),
             lag_p99_us: second.lag.quantile_us(0.99),
             in_flight: second.in_flight.max(in_flight),
+            peak_100ms: std::mem::take(&mut second.peak_100ms),
             ..Interval::default()
         });
         self.watches.iter_mut().for_each(|watch| watch.close_second(self.now_second));

@@ -32,6 +32,10 @@ const HELD_BACK_LAG_US: u64 = 1_000;
 /// Most actions taken up before sockets are looked at again.
 const BATCH_ACTIONS: usize = 64;
 
+/// The shortest wait for an instant: waking for each of 20,000 calls a second would cost more than making them. What
+/// comes is taken up at once all the same.
+const LEAST_WAIT_US: u64 = 250;
+
 /// The longest wait: how long an interruption, a sample or a line from elsewhere may stay unseen.
 const LONGEST_WAIT_US: u64 = 20_000;
 
@@ -79,6 +83,8 @@ pub(super) struct Driver {
     pub(super) timeout_us: u64,
     /// A call sent later than this was not sent in time.
     pub(super) lag_limit_us: u64,
+    /// The seed that goes into the traces of calls; `None`: they carry none.
+    pub(super) traced_by: Option<u64>,
     pub(super) trouble: Trouble,
     /// Calls that wait for one in flight to end. Never more than two an agent, since each has one unanswered
     /// heartbeat and one unanswered poll at most.
@@ -124,8 +130,14 @@ impl Driver {
             if next_us.is_none() && now_us >= end_us {
                 return Ending::Planned;
             }
-            let until_us = next_us.map_or(end_us, |next_us| self.begin_us + next_us);
-            if !self.turn(until_us.min(now_us + LONGEST_WAIT_US)) {
+            let due_us = next_us.map_or(end_us, |next_us| self.begin_us + next_us);
+            // What is overdue is taken up after a look at the sockets.
+            let until_us = if due_us <= now_us {
+                now_us
+            } else {
+                due_us.clamp(now_us + LEAST_WAIT_US, now_us + LONGEST_WAIT_US)
+            };
+            if !self.turn(until_us) {
                 return Ending::Planned;
             }
         }
@@ -209,6 +221,9 @@ impl Driver {
 
     fn due(&mut self, planned: Planned) {
         let due = self.agents.due(planned);
+        if planned.agent.is_some() && due != Due::Nothing {
+            self.collector.arrived(planned.instant_us.saturating_sub(self.begin_us));
+        }
         if let (Action::Crash, Some(agent)) = (planned.action, planned.agent) {
             self.network.release(agent);
             self.recovery.gone(agent);
@@ -287,6 +302,7 @@ impl Driver {
         }
         self.history.write(&Line::Call(answered.record));
         if let Some(reaction) = consequence.reaction.filter(|_| !self.is_cut) {
+            self.collector.arrived(reaction.planned_us.saturating_sub(self.begin_us));
             self.call(reaction);
         }
     }

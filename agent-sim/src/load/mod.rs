@@ -7,26 +7,30 @@
 //! - [`observer`]: the harness's own reading of the list, beside the loop.
 //! - [`worker`]: threads that wake in time, and the control that measures the host's own floor.
 //! - [`sampler`]: what the registry and the harness use.
+//! - [`arrivals`]: calls that become due, by tenths of a second.
 //! - [`collector`]: counts by phase, operation and second.
 //! - [`thresholds`]: what must hold.
 //! - [`faults`]: does what no agent can: to the registry's process, to the network.
 //! - [`windows`]: every stretch of a phase, for a threshold.
 //! - [`recovery`]: how what went wrong on purpose was got over.
+//! - [`trace`]: the trace that a call belongs to.
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
 //! - [`outcome`]: all of it as plain data.
 
 mod agents;
+mod arrivals;
 mod calls;
 mod collector;
 mod driver;
 mod faults;
-mod network;
+pub(crate) mod network;
 mod observer;
 mod offered;
 mod outcome;
 mod recovery;
 mod sampler;
 mod thresholds;
+mod trace;
 mod windows;
 mod worker;
 
@@ -76,6 +80,8 @@ pub struct LoadOptions {
     pub reference_program: PathBuf,
     /// The file that the history is written to; one that is there is replaced.
     pub history: PathBuf,
+    /// Whether each call carries a `traceparent`.
+    pub traceparent: bool,
     /// Becomes true when the user wants the run to end.
     pub interrupt: watch::Receiver<bool>,
     /// Is told once a second how it goes; closed when the run is over.
@@ -168,6 +174,9 @@ pub enum LoadError {
 /// How long calls under way may take after the end of the plan before they are cut off.
 const LONGEST_DRAIN: Duration = Duration::from_secs(2);
 
+/// So long a connection may take to come to be before it is missed, microseconds.
+const CONNECT_TIME_US: u64 = 1_000_000;
+
 /// Runs a scenario: starts or reaches the registry, follows the plan, measures, and stops all that it started.
 ///
 /// # Errors
@@ -227,10 +236,11 @@ impl Seed<'_> {
         if let Some(event) = with(self.watched, RegistryProcess::started) {
             history.write(&Line::Process(event));
         }
-        let LoadOptions { interrupt, progress, .. } = options;
+        let LoadOptions { interrupt, progress, traceparent, seed, .. } = options;
         let proxy = faults::bad_network(&self.plan, self.registry_address()?, self.clock)
             .map_err(|source| LoadError::Thread { what: "is the bad network", source })?;
         let mut driver = self.driver(tripwire, history, progress, proxy.as_ref())?;
+        driver.traced_by = traceparent.then_some(seed);
         let (clock, plan) = (self.clock, &self.plan);
         let mut schedule = Schedule::new(Arc::clone(plan));
         let begin_us = clock.now_us();
@@ -319,6 +329,7 @@ impl Seed<'_> {
             limit: usize::try_from(scenario.max_in_flight).unwrap_or(usize::MAX).max(1),
             timeout_us: micros(scenario.call_timeout),
             lag_limit_us: lag_limit_us(shortest_period_us(plan)),
+            traced_by: None,
             trouble: Trouble::default(),
             held_back: VecDeque::new(),
             is_cut: false,
@@ -336,7 +347,7 @@ impl Seed<'_> {
         let tripwire = driver.tripwire.works().await;
         driver.keep_touches();
         let floor = floor.stop();
-        let Driver { agents, collector, recovery, costs, history, trouble, begin_us, .. } = driver;
+        let Driver { agents, collector, recovery, costs, history, trouble, network, begin_us, .. } = driver;
         let worst_floor_us = floor.as_ref().map_or(0, |floor| floor.lateness.max_us());
         let written = history.finish(&RunEnd {
             at_us: self.clock.now_us(),
@@ -362,20 +373,23 @@ impl Seed<'_> {
             written,
             tripwire,
             shortest_period_us: shortest_period_us(&self.plan),
+            // The last agent may have come in the last moment, its connection not yet.
+            connections_wanted: self.plan.own_connections(ended_us.saturating_sub(CONNECT_TIME_US)),
+            connections_held: network.peak_own(),
         }
         .outcome(&self.plan_hash, &self.started_at)
     }
 }
 
 /// Host and port, and the path before all others, of a URL that a client was made for.
-fn parts_of(url: &str) -> (&str, &str) {
+pub(crate) fn parts_of(url: &str) -> (&str, &str) {
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     (authority.rsplit('@').next().unwrap_or(authority), path)
 }
 
 /// Where a host and port are: the first address that takes a connection, else the first.
-fn address_of(authority: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address_of(authority: &str) -> Result<SocketAddr, String> {
     const PATIENCE: Duration = Duration::from_secs(1);
     let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
     let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };

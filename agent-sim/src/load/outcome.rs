@@ -76,6 +76,8 @@ pub(super) struct Finished<'a> {
     pub(super) written: Written,
     pub(super) tripwire: bool,
     pub(super) shortest_period_us: u64,
+    pub(super) connections_wanted: u64,
+    pub(super) connections_held: u64,
 }
 
 impl Finished<'_> {
@@ -170,8 +172,8 @@ impl Finished<'_> {
             in_flight_limit: u64::from(self.scenario.max_in_flight),
             lost_history_lines: self.written.lost_lines,
             workers: 1,
-            connections_wanted: 0,
-            connections_held: 0,
+            connections_wanted: self.connections_wanted,
+            connections_held: self.connections_held,
         }
     }
 
@@ -194,6 +196,8 @@ impl Finished<'_> {
             in_flight_limit: u64::from(self.scenario.max_in_flight),
             descriptor_failures: self.trouble.descriptor_failures,
             port_failures: self.trouble.port_failures,
+            connections_wanted: self.connections_wanted,
+            connections_held: self.connections_held,
             lost_lines: self.written.lost_lines,
             history_failure: self.written.failure.clone(),
             tripwire: self.tripwire,

@@ -140,6 +140,24 @@ impl Plan {
         self.fleet_of(agent).is_some_and(|(_, fleet, _)| fleet.connections == Connections::Own)
     }
 
+    /// Most agents with connections of their own that live at one time before `until_us`.
+    pub fn own_connections(&self, until_us: u64) -> u64 {
+        let mut changes = Vec::new();
+        for agent in (0..self.agents).filter(|agent| self.has_own_connection(*agent)) {
+            for life in self.lives(agent).iter().filter(|life| life.start_us < until_us) {
+                changes.push((life.start_us, 1_i64));
+                changes.extend(life.crash_us.map(|crash_us| (crash_us, -1)));
+            }
+        }
+        // Those of one instant end before others begin.
+        changes.sort_unstable();
+        let alive = changes.iter().scan(0, |alive, (_, change)| {
+            *alive += change;
+            Some(*alive)
+        });
+        u64::try_from(alive.max().unwrap_or(0)).unwrap_or(0)
+    }
+
     /// The fleet of an agent: its index, itself, and the agent's number in it.
     pub(crate) fn fleet_of(&self, agent: u32) -> Option<(u32, &Fleet, u32)> {
         let after = self.fleets.partition_point(|members| members.first <= agent);

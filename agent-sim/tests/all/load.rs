@@ -1,19 +1,19 @@
 //! The driver against a small real registry over real sockets. What depends on the machine's speed is judged by what
 //! the same run measured.
 
+mod ends;
+mod own;
 mod server;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use agent_sim::load::{LoadError, LoadOptions, LoadOutcome, Progress};
+use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
 use agent_sim::plan::plan_hash;
-use reports::history::{CallRecord, Line, Operation, Outcome, ProcessChange};
+use reports::history::{CallRecord, Line, Operation, Outcome};
 use reports::result::{CallStats, Interval};
-use scenarios::model::{
-    Figure, Fleet, Limit, Metric, PhaseKind, Policy, Scenario, TargetCommand, TargetKind, Threshold,
-};
+use scenarios::model::{Figure, Fleet, Limit, Metric, PhaseKind, Policy, Scenario, TargetKind, Threshold};
 use tokio::sync::watch;
 
 use self::server::{Server, Trouble};
@@ -117,6 +117,7 @@ async fn run_with(
     let options = LoadOptions {
         seed: 11,
         reference_program: PathBuf::from("/nowhere/wallflower"),
+        traceparent: false,
         history: history.clone(),
         interrupt,
         progress,
@@ -337,66 +338,4 @@ async fn a_threshold_without_anything_to_measure_has_no_value_and_does_not_hold(
     let run = run_against(&server, scenario).await;
     let [threshold] = &run.outcome.thresholds[..] else { panic!("{:?}", run.outcome.thresholds) };
     assert!(!threshold.ok && threshold.value.is_empty(), "{threshold:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_registry_process_that_dies_ends_the_run_with_the_reason() {
-    let folder = tempfile::tempdir().unwrap();
-    let pid_file = folder.path().join("pid");
-    let server =
-        std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("little_server");
-    let script =
-        format!("echo $$ > {}; exec {} --listen 127.0.0.1:{{port}}", pid_file.display(), server.display());
-    let mut scenario = hold(fleet("web", 2), Duration::from_secs(600));
-    scenario.target.kind = TargetKind::Command(TargetCommand {
-        command: ["/bin/sh", "-c", &script].map(str::to_owned).to_vec(),
-        environment: BTreeMap::new(),
-        ready_path: "/health".to_owned(),
-        ready_timeout: Duration::from_secs(30),
-    });
-    let (_interrupt, interrupted) = watch::channel(false);
-    let (progress, mut shown) = watch::channel(Progress::default());
-    let killer = tokio::spawn(async move {
-        shown.changed().await.unwrap();
-        let pid = std::fs::read_to_string(pid_file).unwrap().trim().parse().unwrap();
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
-    });
-    let run = run_with(&scenario, interrupted, progress).await;
-    killer.await.unwrap();
-    let [failure] = run.outcome.failed.as_slice() else { panic!("{:?}", run.outcome.failed) };
-    assert!(failure.starts_with("the registry process ended by itself (noticed "), "{failure}");
-    assert!(!run.outcome.interrupted && run.outcome.duration_ms < 600_000);
-    let events: Vec<_> = run
-        .lines
-        .iter()
-        .filter_map(|line| if let Line::Process(event) = line { Some(event.event) } else { None })
-        .collect();
-    assert_eq!(events, [ProcessChange::Started, ProcessChange::Died]);
-    assert!(run.outcome.target.pss_bytes > 0 && run.outcome.target.fds > 0, "{:?}", run.outcome.target);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_prevents_a_run_says_what_where_and_what_to_do() {
-    let server = Server::start(Trouble::default()).await;
-    let mut scenario = hold(fleet("web", 2), ms(300));
-    scenario.target.kind = TargetKind::Url(server.url.clone());
-    let options = || LoadOptions {
-        seed: 1,
-        reference_program: PathBuf::from("/nowhere/wallflower"),
-        history: PathBuf::from("/proc/no/such/history.jsonl"),
-        interrupt: watch::Sender::new(false).subscribe(),
-        progress: watch::Sender::default(),
-    };
-    let error = agent_sim::load::run(&scenario, options()).await.unwrap_err();
-    assert!(matches!(error, LoadError::History { .. }));
-    assert!(
-        error.to_string().contains("/proc/no/such/history.jsonl") && error.to_string().contains("choose"),
-        "{error}"
-    );
-    scenario.target.kind = TargetKind::Reference;
-    let error = agent_sim::load::run(&scenario, options()).await.unwrap_err();
-    assert!(
-        matches!(error, LoadError::Target(_)) && error.to_string().contains("/nowhere/wallflower"),
-        "{error}"
-    );
 }

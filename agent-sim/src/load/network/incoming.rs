@@ -30,8 +30,7 @@ impl<F> Network<F> {
 
     fn read(&mut self, index: usize, ends: bool, clock: Clock) {
         let mut inbox = std::mem::take(&mut self.inbox);
-        loop {
-            let Some(connection) = self.connection_mut(index) else { break };
+        while let Some(connection) = self.connection_mut(index) {
             let length = match connection.read(&mut inbox) {
                 Step::Moved(length) => length,
                 Step::Later => break,
@@ -59,7 +58,7 @@ impl<F> Network<F> {
             let is_partial = progress == Progress::Partial;
             self.progress(index, progress, ends, clock);
             // Less than there was room for: the socket is empty, and the poller tells when it is no longer.
-            if (is_partial && length < inbox.len() && !ends) || !is_partial {
+            if !is_partial || (length < inbox.len() && !ends) {
                 break;
             }
         }

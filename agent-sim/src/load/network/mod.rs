@@ -8,7 +8,7 @@
 
 mod connection;
 mod deadlines;
-pub(super) mod http;
+pub(crate) mod http;
 mod incoming;
 mod timer;
 
@@ -45,7 +45,7 @@ const FIRST_CONNECTION: usize = 2;
 
 /// Calls under way. `F` is what the caller wants back with the answer.
 #[derive(Debug)]
-pub(super) struct Network<F> {
+pub(crate) struct Network<F> {
     poll: Poll,
     events: Events,
     timer: Timer,
@@ -74,30 +74,30 @@ pub(super) struct Network<F> {
 
 /// A request with where it goes.
 #[derive(Debug)]
-pub(super) struct Order<'a> {
+pub(crate) struct Order<'a> {
     /// An index into the routes.
-    pub(super) route: u8,
+    pub(crate) route: u8,
     /// The agent over whose own connection it goes; `None`: over a shared one.
-    pub(super) owner: Option<u32>,
-    pub(super) request: &'a WireRequest,
+    pub(crate) owner: Option<u32>,
+    pub(crate) request: &'a WireRequest,
     /// Further header lines.
-    pub(super) extra: &'a [u8],
+    pub(crate) extra: &'a [u8],
     /// When it is given up.
-    pub(super) timeout_us: u64,
+    pub(crate) timeout_us: u64,
 }
 
 /// A call that has ended.
 #[derive(Debug)]
-pub(super) struct Ended<F> {
-    pub(super) flight: F,
+pub(crate) struct Ended<F> {
+    pub(crate) flight: F,
     /// Just after the last byte came, or when it was given up.
-    pub(super) e_us: u64,
-    pub(super) result: Result<WireAnswer, Fault>,
+    pub(crate) e_us: u64,
+    pub(crate) result: Result<WireAnswer, Fault>,
 }
 
 /// Why a call has no answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Nothing was sent.
     NotSent(String),
     /// The connection broke.
@@ -112,7 +112,7 @@ impl<F> Network<F> {
     ///
     /// # Errors
     /// When the system gives no poller or no timer.
-    pub(super) fn new(common: Common, routes: Vec<SocketAddr>, sources: u32) -> std::io::Result<Self> {
+    pub(crate) fn new(common: Common, routes: Vec<SocketAddr>, sources: u32) -> std::io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let timer = Timer::new(poll.registry(), TIMER)?;
@@ -142,27 +142,27 @@ impl<F> Network<F> {
     }
 
     /// Ends a wait from another thread.
-    pub(super) fn waker(&self) -> Arc<Waker> {
+    pub(crate) fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
     }
 
     /// Calls under way.
-    pub(super) fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
     /// Those of them that go over shared connections.
-    pub(super) fn in_flight_shared(&self) -> usize {
+    pub(crate) fn in_flight_shared(&self) -> usize {
         self.in_flight_shared
     }
 
     /// Most connections of agents' own that were open at one time.
-    pub(super) fn peak_own(&self) -> u64 {
+    pub(crate) fn peak_own(&self) -> u64 {
         self.peak_own
     }
 
     /// Whether a call of this agent would go over its own connection.
-    pub(super) fn has_own(&self, owner: u32) -> bool {
+    pub(crate) fn has_own(&self, owner: u32) -> bool {
         self.own.get(&owner).is_none_or(|index| self.is_idle(*index))
     }
 
@@ -179,7 +179,7 @@ impl<F> Network<F> {
     }
 
     /// Sends a request, or begins to. What comes of it is told by [`Network::ended`], be it at once.
-    pub(super) fn send(&mut self, order: &Order<'_>, flight: F, now_us: u64) {
+    pub(crate) fn send(&mut self, order: &Order<'_>, flight: F, now_us: u64) {
         let mut outbox = std::mem::take(&mut self.outbox);
         outbox.clear();
         self.common.write(order.request, order.extra, &mut outbox);
@@ -299,7 +299,7 @@ impl<F> Network<F> {
     }
 
     /// Closes an agent's own connection, as soon as nothing is under way on it.
-    pub(super) fn release(&mut self, owner: u32) {
+    pub(crate) fn release(&mut self, owner: u32) {
         let Some(index) = self.own.get(&owner).copied() else { return };
         if self.is_idle(index) {
             self.close(index);
@@ -309,12 +309,12 @@ impl<F> Network<F> {
     }
 
     /// A call that has ended, in the order in which they did.
-    pub(super) fn ended(&mut self) -> Option<Ended<F>> {
+    pub(crate) fn ended(&mut self) -> Option<Ended<F>> {
         self.ended.pop_front()
     }
 
     /// Takes a body's memory back.
-    pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
+    pub(crate) fn recycle(&mut self, buffer: Vec<u8>) {
         if self.spare.len() < SPARE_BUFFERS && (1..=SPARE_BYTES).contains(&buffer.capacity()) {
             self.spare.push(buffer);
         }
@@ -324,7 +324,7 @@ impl<F> Network<F> {
     ///
     /// # Errors
     /// When the poller breaks down.
-    pub(super) fn turn(&mut self, clock: Clock, until_us: u64) -> std::io::Result<()> {
+    pub(crate) fn turn(&mut self, clock: Clock, until_us: u64) -> std::io::Result<()> {
         let now_us = clock.now_us();
         let until_us = if self.ended.is_empty() { until_us.min(self.deadlines.next_us()) } else { now_us };
         let mut longest = Duration::ZERO;
@@ -354,7 +354,7 @@ impl<F> Network<F> {
     }
 
     /// Ends all connections; what was under way is given back.
-    pub(super) fn cut_off(&mut self) -> Vec<F> {
+    pub(crate) fn cut_off(&mut self) -> Vec<F> {
         let flights = (0..self.connections.len()).filter_map(|index| self.close(index));
         let flights = flights.map(|under_way| under_way.flight).collect();
         (self.in_flight, self.in_flight_shared) = (0, 0);

@@ -1,7 +1,8 @@
 //! A small real registry for the driver's tests: HTTP/1.1 with keep-alive over TCP, agents in memory, and troubles on
 //! demand.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) struct Trouble {
     pub(crate) is_silent: bool,
     /// Listens no more after so many requests, and cuts every connection.
     pub(crate) dies_after: Option<usize>,
+    /// Closes each connection behind its first answer.
+    pub(crate) hangs_up: bool,
 }
 
 /// A request as it came.
@@ -32,6 +35,7 @@ pub(crate) struct Trouble {
 pub(crate) struct Received {
     pub(crate) line: String,
     pub(crate) body: Value,
+    pub(crate) traceparent: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +43,8 @@ struct State {
     registered: HashSet<String>,
     renewals: BTreeMap<String, usize>,
     received: Vec<Received>,
+    /// Which agents called from where; `None` for whoever did not say.
+    peers: BTreeSet<(Option<String>, SocketAddr)>,
 }
 
 /// The running server; it ends when dropped.
@@ -56,6 +62,10 @@ impl Server {
         let mut task = JoinSet::new();
         task.spawn(listen(listener, trouble, Arc::clone(&state)));
         Self { url, state, _task: task }
+    }
+
+    pub(crate) fn peers(&self) -> BTreeSet<(Option<String>, SocketAddr)> {
+        self.state.lock().unwrap().peers.clone()
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -84,6 +94,7 @@ async fn listen(listener: TcpListener, trouble: Trouble, state: Arc<Mutex<State>
 
 /// Answers the requests of a connection until it ends.
 async fn serve(stream: TcpStream, trouble: &Trouble, state: &Mutex<State>) -> Option<()> {
+    let peer = stream.peer_addr().ok()?;
     let mut stream = BufReader::new(stream);
     loop {
         let (received, if_none_match) = read(&mut stream).await?;
@@ -91,6 +102,7 @@ async fn serve(stream: TcpStream, trouble: &Trouble, state: &Mutex<State>) -> Op
         let pause = {
             let mut state = state.lock().unwrap();
             state.received.push(received.clone());
+            state.peers.insert((agent.clone(), peer));
             if trouble.dies_after.is_some_and(|most| state.received.len() > most) {
                 return None;
             }
@@ -102,11 +114,15 @@ async fn serve(stream: TcpStream, trouble: &Trouble, state: &Mutex<State>) -> Op
         tokio::time::sleep(pause.unwrap_or_default()).await;
         let answer = answer(&mut state.lock().unwrap(), agent, &received, if_none_match.as_deref());
         stream.write_all(answer.as_bytes()).await.ok()?;
+        if trouble.hangs_up {
+            return None;
+        }
     }
 }
 
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<(Received, Option<String>)> {
     let (mut line, mut header, mut length, mut if_none_match) = (String::new(), String::new(), 0, None);
+    let mut traceparent = None;
     stream.read_line(&mut line).await.ok().filter(|bytes| *bytes > 0)?;
     loop {
         header.clear();
@@ -115,13 +131,14 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<(Received, Option<Str
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap(),
             "if-none-match" => if_none_match = Some(value.to_owned()),
+            "traceparent" => traceparent = Some(value.to_owned()),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    Some((Received { line: line.trim().to_owned(), body }, if_none_match))
+    Some((Received { line: line.trim().to_owned(), body, traceparent }, if_none_match))
 }
 
 /// The agent of a heartbeat.
