@@ -104,8 +104,8 @@ fn make(
     let name = format!("step-{number:02}-{}", scale.named(step.level));
     let all = folder;
     let folder = run::output_folder(Some(&all.join(&name)), &scenario.name)?;
-    let (mut report, _) =
-        loadtest::run_once(&scenario, &folder, loadtest::How::of(arguments), None).inspect_err(|_| {
+    let (mut report, _) = loadtest::run_once(&scenario, &folder, loadtest::How::of(arguments), None)
+        .inspect_err(|_| {
             run::discard_empty(&folder);
             run::discard_empty(all);
         })?;

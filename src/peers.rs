@@ -101,7 +101,8 @@ fn run_one(file: &Path, scenario: Scenario, folder: &Path, quiet: bool) -> (Peer
     let not_started = without_figures(State::NotStarted, String::new());
     let ran = run::output_folder(Some(&folder), "")
         .and_then(|folder| {
-            loadtest::run_once(&scenario, &folder, loadtest::How { quiet, ..Default::default() }, None).inspect_err(|_| run::discard_empty(&folder))
+            loadtest::run_once(&scenario, &folder, loadtest::How { quiet, ..Default::default() }, None)
+                .inspect_err(|_| run::discard_empty(&folder))
         })
         .and_then(|(report, _)| {
             reports::write_all(&report, &folder).map_err(|error| Failure::new(TROUBLE, error))?;
