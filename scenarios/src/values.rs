@@ -197,8 +197,8 @@ pub(crate) fn texts<'a>(key: &str, value: &'a Value<'a>) -> Result<Vec<(String, 
     list.iter().map(|entry| text(key, entry).map(|text| (text, entry))).collect()
 }
 
-const OPERATIONS: [&str; 9] =
-    ["heartbeat", "register", "renew", "probe", "leave", "list", "read", "capabilities", "all"];
+const OPERATIONS: [&str; 10] =
+    ["heartbeat", "register", "renew", "probe", "leave", "list", "watch", "read", "capabilities", "all"];
 const DURATIONS: [(&str, Which); 3] =
     [("response", Which::Response), ("service", Which::Service), ("lag", Which::Lag)];
 const PERCENTILES: [(&str, Percentile); 5] = [

@@ -124,7 +124,7 @@ impl Collector {
         self.watches.iter_mut().for_each(|watch| watch.ended(series.phase, call));
         self.second.lag.record(lag_us(call));
         self.second.errors += u64::from(call.outcome.is_error());
-        if call.outcome != reports::history::Outcome::CutOff {
+        if call.outcome != reports::history::Outcome::CutOff && call.op != Operation::Watch {
             self.second.response.record(call.e_us.saturating_sub(call.planned_us.unwrap_or(call.s_us)));
         }
     }

@@ -214,7 +214,7 @@ impl Driver {
             let s_us = clock.now_us();
             let answered = tokio::select! {
                 biased;
-                answered = client.call(&call, Some(task.planned_us)) => answered,
+                answered = client.call_by(task.protocol, &call, Some(task.planned_us)) => answered,
                 _ = cut_off.wait_for(|cut| *cut) => cut_short(&call, task.planned_us, s_us, clock.now_us()),
             };
             Ended { task, was_held_back, answered }
@@ -336,5 +336,6 @@ fn cut_short(call: &Call, planned_us: u64, s_us: u64, e_us: u64) -> Answered {
         },
         wiring_revision: None,
         wiring_changed: false,
+        store_id: None,
     }
 }

@@ -193,6 +193,7 @@ impl Seed<'_> {
         let schedule = Schedule::new(Arc::clone(plan));
         let begin_us = clock.now_us();
         driver.begin_us = begin_us;
+        driver.agents.begin_at(begin_us);
         let thread = |what| move |source| LoadError::Thread { what, source };
         let floor = worker::measure_floor(clock).map_err(thread("measures the timer floor"))?;
         let (mut samples, sampler) = sampler::start(Arc::clone(self.watched), plan.phases(), clock, begin_us)

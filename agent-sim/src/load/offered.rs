@@ -120,5 +120,6 @@ fn at_once(task: Task) -> Answered {
         },
         wiring_revision: None,
         wiring_changed: false,
+        store_id: None,
     }
 }

@@ -1,5 +1,6 @@
 //! What each dialect says and understands.
 
+mod changes;
 #[cfg(feature = "peers")]
 mod real_mcp_mesh;
 mod targets;

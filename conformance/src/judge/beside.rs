@@ -2,7 +2,7 @@
 
 use reports::history::{CallRecord, Flood, Hardship, LeftOut, Operation, Outcome, SpoiltStore, Turnover};
 
-use super::evidence::Span;
+use super::evidence::{Restart, Span};
 
 /// The process stood still.
 #[derive(Debug, Clone, Copy)]
@@ -104,4 +104,13 @@ impl Beside {
         let found = self.left_out.iter().find(|left_out| left_out.requirement == id);
         found.map(|left_out| left_out.reason.as_str())
     }
+}
+
+/// When a call without an answer can have acted at the latest: one that had ended before the next process was ready
+/// died with the old one, any other may act as long as the run lasts.
+pub(super) fn latest_act(span: Span, restarts: &[Restart]) -> u64 {
+    restarts
+        .iter()
+        .find(|restart| span.s < restart.killed.e && span.e < restart.started.s)
+        .map_or(u64::MAX, |restart| restart.killed.e)
 }

@@ -8,7 +8,8 @@ use reports::history::{
 };
 
 use super::JudgeError;
-use super::beside::{Beside, Pause};
+use super::beside::{Beside, Pause, latest_act};
+use super::told::{self, Told};
 
 /// From an instant to another, in microseconds of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,7 @@ pub(crate) struct AgentRecord {
     pub(crate) answers: Vec<Answer>,
     /// In the order of [`Evidence::lists`].
     pub(crate) listed: Vec<Listed>,
+    pub(crate) told: Vec<Told>,
 }
 
 /// A list, unconditional or not.
@@ -244,7 +246,7 @@ impl Gathering {
             Operation::Register | Operation::Renew | Operation::Probe => self.take_beat(call, span),
             Operation::Leave => self.take_leave(&call, span),
             Operation::Read => self.take_read(call, span),
-            Operation::List => self.take_list(call, span),
+            Operation::List | Operation::Watch => self.take_list(call, span),
             Operation::Provoke => self.evidence.provocations.push(Provocation {
                 span,
                 agent: call.agent,
@@ -313,6 +315,14 @@ impl Gathering {
         let filter = self.filter_number(sent.filter.unwrap_or_default());
         let Ok(number) = u32::try_from(self.evidence.lists.len()) else { return };
         let seen = call.seen.unwrap_or_default();
+        if sent.since.is_some() && !seen.full {
+            if call.outcome == Outcome::Shown {
+                for (id, told) in told::of(span, filter, seen) {
+                    self.evidence.agents.entry(id).or_default().told.push(told);
+                }
+            }
+            return;
+        }
         let mut view = ListView {
             span,
             filter,
@@ -378,16 +388,9 @@ impl Gathering {
             record.answers.sort_by_key(|answer| answer.span.s);
         }
         self.evidence.strangers =
-            self.evidence.agents.values().any(|record| record.beats.is_empty() && !record.listed.is_empty());
+            self.evidence.agents.values().any(|record| {
+                record.beats.is_empty() && !(record.listed.is_empty() && record.told.is_empty())
+            });
         self.evidence
     }
-}
-
-/// When a call without an answer can have acted at the latest: one that had ended before the next process was ready
-/// died with the old one, any other may act as long as the run lasts.
-fn latest_act(span: Span, restarts: &[Restart]) -> u64 {
-    restarts
-        .iter()
-        .find(|restart| span.s < restart.killed.e && span.e < restart.started.s)
-        .map_or(u64::MAX, |restart| restart.killed.e)
 }

@@ -89,6 +89,7 @@ fn add_sightings(subject: &Subject<'_>, case: &Case, events: &mut Vec<(u64, Stri
             Lane::Read => "read",
             Lane::Heartbeat => "heartbeat answered 'unknown'",
             Lane::List(_) => "list",
+            Lane::Changes(_) => "what changed in a list",
             Lane::Unchanged(_) => "304, its body",
         };
         let document = seen.document.map(|document| format!(", document {document}")).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The judge: a pure function from a history to a verdict for each requirement.
 //!
-//! - `evidence`: one pass over the lines, sorted by agent and by filter.
+//! - `evidence`: one pass over the lines, sorted by agent and by filter; `told`: answers that tell what changed.
 //! - `lease`: what an agent's calls allow a view to show.
 //! - `sighting`: what each view said of an agent, absences included.
 //! - `beside`: what was done to the registry, and numbers.
@@ -40,6 +40,7 @@ mod race;
 mod sighting;
 mod tally;
 mod time;
+mod told;
 mod view;
 
 /// What is to be judged, and by what.

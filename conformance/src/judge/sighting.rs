@@ -14,6 +14,8 @@ pub(crate) enum Lane {
     Heartbeat,
     /// A list of this filter.
     List(u32),
+    /// What changed in a list of this filter.
+    Changes(u32),
     /// A 304 for this filter: the body of the tag is what was said.
     Unchanged(u32),
 }
@@ -63,35 +65,42 @@ pub(crate) fn sightings(evidence: &Evidence, record: &AgentRecord, lease: &Lease
         let listed = record.listed.binary_search_by_key(&body, |listed| listed.list).ok();
         debug_assert!(view.unchanged || usize::try_from(body).is_ok_and(|body| body == number));
         match listed.map(|index| record.listed[index]) {
-            Some(listed) => all.push(Sighting {
-                span: view.span,
-                lane,
-                seen: States::of(listed.status),
-                present: true,
-                document: listed.document,
-                misplaced: !shown_states(filter).meets(States::of(listed.status)),
-                shows_all: false,
-            }),
+            Some(listed) => all.push(present(view.span, lane, filter, listed.status, listed.document)),
             None if possible[view.filter as usize]
                 && view.span.e > born
                 && surely_matches(filter, lease, view.span) =>
             {
-                let hidden = States::ANY.except(shown_states(filter));
-                all.push(Sighting {
-                    span: view.span,
-                    lane,
-                    seen: hidden,
-                    present: false,
-                    document: None,
-                    misplaced: false,
-                    shows_all: hidden == States::GONE,
-                });
+                all.push(absent(view.span, lane, filter));
+            }
+            None => {}
+        }
+    }
+    for told in &record.told {
+        let filter = &evidence.filters[told.filter as usize];
+        let lane = Lane::Changes(told.filter);
+        match told.now {
+            Some((status, document)) => all.push(present(told.span, lane, filter, status, document)),
+            None if told.span.e > born && surely_matches(filter, lease, told.span) => {
+                all.push(absent(told.span, lane, filter));
             }
             None => {}
         }
     }
     all.sort_by_key(|sighting| sighting.span.s);
     all
+}
+
+fn present(span: Span, lane: Lane, filter: &Filter, status: Status, document: Option<u64>) -> Sighting {
+    let seen = States::of(status);
+    let misplaced = !shown_states(filter).meets(seen);
+    Sighting { span, lane, seen, present: true, document, misplaced, shows_all: false }
+}
+
+/// It would be in a view of this filter in any state that the filter shows.
+fn absent(span: Span, lane: Lane, filter: &Filter) -> Sighting {
+    let seen = States::ANY.except(shown_states(filter));
+    let shows_all = seen == States::GONE;
+    Sighting { span, lane, seen, present: false, document: None, misplaced: false, shows_all }
 }
 
 /// What the absence from a single read says. A registry that never evicts may still answer so for an expired agent.
