@@ -1,7 +1,10 @@
 //! `wallflower loadtest`: a scenario, a run, the judge, a report.
 
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
+use agent_sim::load::metrics::MetricsEndpoint;
 use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
 use conformance::judge::{Ask, judge_file};
 use reports::result::{Kind, RequirementReport, RequirementVerdict, RunReport};
@@ -16,7 +19,7 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     let scenario = scenario(arguments)?;
     let folder = run::output_folder(arguments.out.as_deref(), &scenario.name)?;
     let history = folder.join(HISTORY);
-    let outcome = drive(&scenario, &history, arguments.quiet).inspect_err(|_| run::discard_empty(&folder))?;
+    let outcome = drive(&scenario, &history, arguments).inspect_err(|_| run::discard_empty(&folder))?;
     let requirements = judged(&scenario, &history)?;
     let decision = decide(&Findings {
         interrupted: outcome.interrupted,
@@ -81,9 +84,14 @@ fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), 
     Ok(())
 }
 
-fn drive(scenario: &Scenario, history: &Path, quiet: bool) -> Result<LoadOutcome, Failure> {
+fn drive(scenario: &Scenario, history: &Path, arguments: &Loadtest) -> Result<LoadOutcome, Failure> {
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(Progress::default());
+    let quiet = arguments.quiet;
+    let metrics = arguments.metrics_listen.map(|address| metrics_at(address, shown.clone())).transpose()?;
+    if let Some(metrics) = metrics.as_ref().filter(|_| !quiet) {
+        let _ = writeln!(std::io::stderr().lock(), "metrics at {}", metrics.url());
+    }
     let outcome = run::interruptible(|interrupt| async {
         let printer = tokio::spawn(crate::progress::show_load(shown, quiet));
         let history = history.to_path_buf();
@@ -93,6 +101,14 @@ fn drive(scenario: &Scenario, history: &Path, quiet: bool) -> Result<LoadOutcome
         outcome
     })?;
     outcome.map_err(|error| Failure::new(USAGE, error))
+}
+
+fn metrics_at(address: SocketAddr, shown: watch::Receiver<Progress>) -> Result<MetricsEndpoint, Failure> {
+    MetricsEndpoint::start(address, shown).map_err(|error| {
+        let words =
+            format!("cannot listen at {address}: {error}; choose another address with --metrics-listen");
+        Failure::new(USAGE, words)
+    })
 }
 
 /// What the scenario claims to decide, and whatever else the history proves.

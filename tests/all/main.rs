@@ -11,12 +11,14 @@
 mod backup;
 mod client;
 mod conformance;
+mod discovery;
 mod doctor;
 mod errors;
 mod examples;
 mod harness_token;
 mod kills;
 mod loadtest;
+mod loadtest_metrics;
 mod not_judged;
 mod operations;
 mod program;

@@ -6,6 +6,7 @@ use reports::history::{CallRecord, Operation};
 use reports::result::{CallStats, Interval, Percentiles, ThresholdReport};
 use scenarios::model::{PhaseKind, Threshold};
 
+use super::metrics::{Buckets, Figures};
 use super::thresholds::Watch;
 use crate::measure::{Durations, Tally, lag_us};
 use crate::plan::PhaseSpan;
@@ -30,6 +31,8 @@ pub(super) struct Collector {
     intervals: Vec<Interval>,
     own_misses: u64,
     own_misses_outside_faults: u64,
+    /// Response and lag of the agents' calls since the run began.
+    buckets: (Buckets, Buckets),
 }
 
 /// What was counted in one second.
@@ -80,6 +83,7 @@ impl Collector {
             intervals: Vec::new(),
             own_misses: 0,
             own_misses_outside_faults: 0,
+            buckets: Default::default(),
         }
     }
 
@@ -162,6 +166,8 @@ impl Collector {
             in_flight: second.in_flight.max(in_flight),
             ..Interval::default()
         });
+        self.buckets.0.add(&second.response);
+        self.buckets.1.add(&second.lag);
         self.watches.iter_mut().for_each(|watch| watch.close_second(self.now_second));
         let mut oldest =
             if self.recent.len() < LIVE_SECONDS { None } else { self.recent.pop_front() }.unwrap_or_default();
@@ -188,6 +194,16 @@ impl Collector {
         let mut all = Durations::default();
         self.recent.iter().for_each(|second| all.merge(second));
         all.percentiles()
+    }
+
+    /// What was counted so far. Durations are those of the seconds that are over.
+    pub(super) fn figures(&self) -> Figures {
+        let (response, lag) = self.buckets.clone();
+        let mut figures = Figures { response, lag, ..Figures::default() };
+        for (name, tally) in self.phases.iter().flatten() {
+            figures.calls.entry(name).or_default().add(tally);
+        }
+        figures
     }
 
     /// Lag over all calls.

@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::Progress;
 use super::agents::{Agents, Due, Task};
 use super::collector::{Collector, Series};
+use super::metrics::Figures;
 use super::sampler::{Costs, Sample};
 use super::worker::Pacer;
 use crate::client::{Answered, Client};
@@ -315,7 +316,17 @@ impl Driver {
             target_cores: second.target_cores,
             target_pss_bytes: second.target_pss_bytes,
             errors: self.collector.totals().errors,
+            figures: self.figures(),
         });
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            in_flight: u64::try_from(self.calls.len()).unwrap_or(u64::MAX),
+            lost_lines: self.history.lost_lines(),
+            target_cpu_seconds: self.costs.target.cpu_seconds,
+            ..self.collector.figures()
+        }
     }
 }
 

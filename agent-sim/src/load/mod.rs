@@ -6,12 +6,14 @@
 //! - [`sampler`]: what the registry and the harness use.
 //! - [`collector`]: counts by phase, operation and second.
 //! - [`thresholds`]: what must hold.
+//! - [`metrics`]: what Prometheus reads of a run while it goes on.
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
 //! - [`outcome`]: all of it as plain data.
 
 mod agents;
 mod collector;
 mod driver;
+pub mod metrics;
 mod offered;
 mod outcome;
 mod sampler;
@@ -90,6 +92,8 @@ pub struct Progress {
     pub target_pss_bytes: u64,
     /// Calls that failed so far.
     pub errors: u64,
+    /// What has been counted since the run began.
+    pub figures: metrics::Figures,
 }
 
 /// What prevents a run.
