@@ -1,5 +1,6 @@
 //! The command line. Gates and other people's scripts rely on these names.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -135,6 +136,9 @@ pub(crate) struct Loadtest {
     /// Send a `traceparent` with each call; see docs/scenarios.md on which.
     #[arg(long)]
     pub(crate) traceparent: bool,
+    /// Where Prometheus reads the generator's own figures while the run goes on (docs/metrics.md) [default: nowhere].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// Print the closing lines only.
     #[arg(long)]
     pub(crate) quiet: bool,

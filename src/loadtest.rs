@@ -1,7 +1,10 @@
 //! `wallflower loadtest`: a scenario, a run, the judge, a report.
 
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
+use agent_sim::load::metrics::MetricsEndpoint;
 use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
 use conformance::catalogue::Selection;
 use conformance::judge::{Ask, judge_file};
@@ -62,11 +65,13 @@ pub(crate) struct How {
     pub(crate) quiet: bool,
     /// Whether each call carries a `traceparent`.
     pub(crate) traceparent: bool,
+    /// Where Prometheus reads the generator's own figures.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 impl How {
     pub(crate) fn of(arguments: &Loadtest) -> Self {
-        Self { quiet: arguments.quiet, traceparent: arguments.traceparent }
+        Self { quiet: arguments.quiet, traceparent: arguments.traceparent, metrics: arguments.metrics_listen }
     }
 }
 
@@ -201,6 +206,10 @@ fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), 
 fn drive(scenario: &Scenario, history: &Path, how: How) -> Result<LoadOutcome, Failure> {
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(Progress::default());
+    let metrics = how.metrics.map(|address| metrics_at(address, shown.clone())).transpose()?;
+    if let Some(metrics) = metrics.as_ref().filter(|_| !how.quiet) {
+        let _ = writeln!(std::io::stderr().lock(), "metrics at {}", metrics.url());
+    }
     let outcome = run::interruptible(|interrupt| async {
         let printer = tokio::spawn(crate::progress::show_load(shown, how.quiet));
         let history = history.to_path_buf();
@@ -211,6 +220,14 @@ fn drive(scenario: &Scenario, history: &Path, how: How) -> Result<LoadOutcome, F
         outcome
     })?;
     outcome.map_err(|error| Failure::new(USAGE, error))
+}
+
+fn metrics_at(address: SocketAddr, shown: watch::Receiver<Progress>) -> Result<MetricsEndpoint, Failure> {
+    MetricsEndpoint::start(address, shown).map_err(|error| {
+        let words =
+            format!("cannot listen at {address}: {error}; choose another address with --metrics-listen");
+        Failure::new(USAGE, words)
+    })
 }
 
 /// What the scenario claims to decide, and whatever else the history proves: a requirement that is broken is never left

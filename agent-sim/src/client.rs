@@ -1,5 +1,6 @@
 //! Sends calls and makes the history's records of them.
 
+mod errors;
 mod steps;
 
 use std::error::Error;
@@ -7,9 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reports::history::{AgentSeen, CallRecord, Outcome};
+use scenarios::model::Protocol;
 
+pub use self::errors::SendError;
 use crate::clock::Clock;
 use crate::dialect::{Call, Dialect, Reading, WireAnswer, WireRequest};
+
+pub(crate) use steps::MAX_STEPS;
 
 /// Largest answer that is read; what is longer counts as broken off.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -22,6 +27,8 @@ pub(crate) const MAX_PAGES: usize = 1_000;
 pub struct Client {
     wire: Wire,
     dialect: Arc<dyn Dialect>,
+    /// For the agents that call MCP tools; the same as `dialect` where the registry has none.
+    mcp: Arc<dyn Dialect>,
     clock: Clock,
 }
 
@@ -46,46 +53,6 @@ pub struct WholeAnswer {
     pub body: Vec<u8>,
 }
 
-/// Why a plain request got no answer.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SendError {
-    /// Nothing was sent.
-    #[error("could not connect to {url}: {cause}")]
-    NotSent {
-        /// Where to.
-        url: String,
-        /// Why.
-        cause: String,
-    },
-    /// The connection broke.
-    #[error("no whole answer from {url}: {cause}")]
-    Failed {
-        /// Where to.
-        url: String,
-        /// Why.
-        cause: String,
-    },
-    /// No answer in time.
-    #[error("no answer from {url} within {timeout_ms} ms")]
-    TimedOut {
-        /// Where to.
-        url: String,
-        /// How long it was waited for.
-        timeout_ms: u128,
-    },
-}
-
-impl SendError {
-    /// How a call ended by it.
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            Self::NotSent { .. } => Outcome::NotSent,
-            Self::Failed { .. } => Outcome::Failed,
-            Self::TimedOut { .. } => Outcome::TimedOut,
-        }
-    }
-}
-
 /// A call's record with what only the caller needs.
 #[derive(Debug, Clone)]
 pub struct Answered {
@@ -95,6 +62,8 @@ pub struct Answered {
     pub wiring_revision: Option<u64>,
     /// Whether a renewal's answer said that the wiring has changed ([`Reading::wiring_changed`]).
     pub wiring_changed: bool,
+    /// The store that a list's revision belongs to.
+    pub store_id: Option<String>,
 }
 
 impl Client {
@@ -108,7 +77,8 @@ impl Client {
         clock: Clock,
         timeout: Duration,
     ) -> Result<Self, SendError> {
-        Ok(Self { wire: Wire::new(base_url, timeout)?, dialect, clock })
+        let mcp = dialect.over_mcp().unwrap_or_else(|| Arc::clone(&dialect));
+        Ok(Self { wire: Wire::new(base_url, timeout)?, dialect, mcp, clock })
     }
 
     /// See [`Wire::with_token`].
@@ -139,11 +109,20 @@ impl Client {
     /// several pages gives one record from the first page's beginning to the last one's end; pages that are not all
     /// of one revision leave it without a revision, with a note.
     pub async fn call(&self, call: &Call, planned_us: Option<u64>) -> Answered {
-        let request = self.dialect.request(call);
+        self.call_by(Protocol::Http, call, planned_us).await
+    }
+
+    /// [`Client::call`] by the protocol of an agent's fleet.
+    pub async fn call_by(&self, protocol: Protocol, call: &Call, planned_us: Option<u64>) -> Answered {
+        let dialect = match protocol {
+            Protocol::Http => self.dialect.as_ref(),
+            Protocol::Mcp => self.mcp.as_ref(),
+        };
+        let request = dialect.request(call);
         let s_us = self.clock.now_us();
         let end = match request {
-            None => self.no_such_call(call, s_us),
-            Some(request) => self.pages(call, request).await,
+            None => no_such_call(dialect, call, s_us),
+            Some(request) => self.pages(dialect, call, request).await,
         };
         let reading = end.reading;
         let note = match call {
@@ -165,6 +144,7 @@ impl Client {
             },
             wiring_revision: reading.wiring_revision,
             wiring_changed: reading.wiring_changed,
+            store_id: reading.store_id,
         }
     }
 
@@ -176,14 +156,8 @@ impl Client {
         self.wire.send(request).await
     }
 
-    fn no_such_call(&self, call: &Call, e_us: u64) -> End {
-        let (dialect, operation) = (self.dialect.name(), call.operation().name());
-        let note = format!("the dialect {dialect} has no such call as this {operation}");
-        End { reading: Reading::of(Outcome::NotSent).noting(note), http: None, e_us }
-    }
-
-    async fn pages(&self, call: &Call, first: WireRequest) -> End {
-        let mut whole = self.page(call, &first).await;
+    async fn pages(&self, dialect: &dyn Dialect, call: &Call, first: WireRequest) -> End {
+        let mut whole = self.page(dialect, call, &first).await;
         let mut next = whole.reading.next_page.take();
         let mut pages = 1;
         while let Some(request) = next {
@@ -191,7 +165,7 @@ impl Client {
                 let note = format!("the list did not end after {MAX_PAGES} pages");
                 return End { reading: Reading::of(Outcome::Failed).noting(note), ..whole };
             }
-            let mut page = self.page(call, &request).await;
+            let mut page = self.page(dialect, call, &request).await;
             pages += 1;
             if page.reading.outcome != Outcome::Shown {
                 let why = page.reading.note.as_deref().unwrap_or("no list");
@@ -204,6 +178,11 @@ impl Client {
         }
         whole
     }
+}
+
+fn no_such_call(dialect: &dyn Dialect, call: &Call, e_us: u64) -> End {
+    let note = format!("the dialect {} has no such call as this {}", dialect.name(), call.operation().name());
+    End { reading: Reading::of(Outcome::NotSent).noting(note), http: None, e_us }
 }
 
 /// How a call, or a page of it, ended.
@@ -273,9 +252,13 @@ impl Wire {
     /// # Errors
     /// When there is no answer.
     pub async fn send(&self, request: &WireRequest) -> Result<WireAnswer, SendError> {
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+        self.send_within(request, self.timeout).await
+    }
+
+    async fn send_within(&self, request: &WireRequest, timeout: Duration) -> Result<WireAnswer, SendError> {
+        match tokio::time::timeout(timeout, self.exchange(request)).await {
             Ok(result) => result,
-            Err(_) => Err(self.timed_out(request)),
+            Err(_) => Err(self.timed_out(request, timeout)),
         }
     }
 
@@ -286,14 +269,14 @@ impl Wire {
     pub async fn send_whole(&self, request: &WireRequest) -> Result<WholeAnswer, SendError> {
         match tokio::time::timeout(self.timeout, self.whole(request)).await {
             Ok(result) => result,
-            Err(_) => Err(self.timed_out(request)),
+            Err(_) => Err(self.timed_out(request, self.timeout)),
         }
     }
 
-    fn timed_out(&self, request: &WireRequest) -> SendError {
+    fn timed_out(&self, request: &WireRequest, timeout: Duration) -> SendError {
         SendError::TimedOut {
             url: format!("{}{}", self.base_url, request.path),
-            timeout_ms: self.timeout.as_millis(),
+            timeout_ms: timeout.as_millis(),
         }
     }
 

@@ -130,6 +130,11 @@ impl HistoryWriter {
         }
     }
 
+    /// Lines lost so far because the queue was full.
+    pub fn lost_lines(&self) -> u64 {
+        self.lost_lines
+    }
+
     /// Writes what waits and the last line, whose count of lost lines is filled in here. Waits for the disk.
     pub fn finish(mut self, end: &RunEnd) -> Written {
         if let Some(queue) = self.queue.take()

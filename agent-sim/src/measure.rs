@@ -79,6 +79,13 @@ impl Durations {
         self.max_us
     }
 
+    /// Hands over each recorded value, microseconds to three digits, with how often it was recorded, in ascending order.
+    pub fn each(&self, mut take: impl FnMut(u64, u64)) {
+        for step in self.histogram.iter().flat_map(Histogram::iter_recorded) {
+            take(step.value_iterated_to().min(self.max_us), step.count_at_value());
+        }
+    }
+
     /// The usual percentiles.
     pub fn percentiles(&self) -> Percentiles {
         Percentiles {

@@ -8,6 +8,7 @@ mod borrowed;
 mod exchange;
 mod guard;
 mod hardship;
+mod process;
 mod reader;
 mod watch;
 
@@ -20,6 +21,7 @@ pub use borrowed::{AgentRef, CallRef, LineRef, SeenRef, Text};
 pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
 pub use guard::{Flood, Turnover};
 pub use hardship::{Hardship, LeftOut, SpoiltStore};
+pub use process::{ProcessChange, ProcessEvent};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
 pub use watch::{OutwardCall, OutwardKind, Watch};
 
@@ -103,8 +105,11 @@ pub enum Operation {
     Probe,
     /// Deregistration.
     Leave,
-    /// A list of agents, perhaps filtered, perhaps conditional.
+    /// A list of agents, perhaps filtered, perhaps conditional, perhaps only what changed since an earlier one.
     List,
+    /// What changed in a list since an earlier one, held back by the registry until something does (a long-poll): how
+    /// long it takes is no latency.
+    Watch,
     /// One agent by its id.
     Read,
     /// The view by capability.
@@ -124,6 +129,7 @@ impl Operation {
             Self::Probe => "probe",
             Self::Leave => "leave",
             Self::List => "list",
+            Self::Watch => "watch",
             Self::Read => "read",
             Self::Capabilities => "capabilities",
             Self::Events => "events",
@@ -156,7 +162,7 @@ pub enum Outcome {
     Shown,
     /// A conditional view: 304.
     Unchanged,
-    /// The registry does not know the agent (404, 410).
+    /// The registry does not know the agent (404, 410), or no longer what changed since the revision asked for (410).
     Unknown,
     /// 409: an older incarnation. Nothing changed.
     Conflict,
@@ -274,6 +280,9 @@ pub struct Sent {
     /// The entity tag of a conditional view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
+    /// The revision since which changes were asked for. Unless [`Seen::full`], the answer then is no whole view.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
 }
 
 /// Which agents a view is to show; all that is given must hold.
@@ -307,15 +316,27 @@ pub struct Seen {
     /// The entity tag of a view.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// The agents of a view (`Shown`). A single read that finds nobody has the outcome `Unknown` instead.
+    /// The agents of a view (`Shown`), or those that changed ([`Sent::since`]). A single read that finds nobody has the
+    /// outcome `Unknown` instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agents: Option<Vec<AgentSeen>>,
+    /// Ids of the agents that are in the view no longer ([`Sent::since`]).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    /// Whether the whole view came although changes had been asked for.
+    #[serde(skip_serializing_if = "is_false")]
+    pub full: bool,
     /// The numbers of the events shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<u64>>,
     /// What `Retry-After` said (5xx).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// An agent as a view showed it.
@@ -349,33 +370,6 @@ pub struct Touch {
     pub from: String,
     /// The first bytes that came, printable, at most 200 characters.
     pub first_bytes: String,
-}
-
-/// The registry process was started, killed, stopped or continued by the harness, or ended by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessEvent {
-    /// What happened.
-    pub event: ProcessChange,
-    /// The instant before which it surely had not happened.
-    pub s_us: u64,
-    /// The instant by which it surely had happened (started: the registry was ready).
-    pub e_us: u64,
-}
-
-/// What happened to the registry process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProcessChange {
-    /// Started and ready.
-    Started,
-    /// Killed by the harness, and waited for.
-    Killed,
-    /// Stopped (SIGSTOP).
-    Paused,
-    /// Continued (SIGCONT).
-    Continued,
-    /// Ended without the harness's doing.
-    Died,
 }
 
 /// How well the harness kept its own plan.

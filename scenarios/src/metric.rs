@@ -5,8 +5,8 @@ use crate::model::{Figure, Limit, Metric, Percentile, RecoveryFigure, Which};
 use crate::section::{Value, described};
 use crate::values::{self, UNITS, short_duration, suggestion};
 
-const OPERATIONS: [&str; 9] =
-    ["heartbeat", "register", "renew", "probe", "leave", "list", "read", "capabilities", "all"];
+const OPERATIONS: [&str; 10] =
+    ["heartbeat", "register", "renew", "probe", "leave", "list", "watch", "read", "capabilities", "all"];
 const DURATIONS: [(&str, Which); 3] =
     [("response", Which::Response), ("service", Which::Service), ("lag", Which::Lag)];
 const PERCENTILES: [(&str, Percentile); 5] = [

@@ -3,19 +3,19 @@
 use reports::history::Outcome;
 
 use super::{Client, End};
-use crate::dialect::{Call, Reading, WireAnswer, WireRequest};
+use crate::dialect::{Call, Dialect, Reading, WireAnswer, WireRequest};
 
 /// Most requests of one call.
-const MAX_STEPS: usize = 8;
+pub(crate) const MAX_STEPS: usize = 8;
 
 impl Client {
-    pub(super) async fn page(&self, call: &Call, request: &WireRequest) -> End {
-        let result = self.wire.send(request).await;
+    pub(super) async fn page(&self, dialect: &dyn Dialect, call: &Call, request: &WireRequest) -> End {
+        let result = self.wire.send_within(request, self.wire.timeout + call.held_for()).await;
         let e_us = self.clock.now_us();
         match result {
-            Ok(answer) => match self.dialect.follow_up(call, std::slice::from_ref(&answer)) {
-                None => End { reading: self.dialect.read(call, &answer), http: Some(answer.status), e_us },
-                Some(next) => self.followed_up(call, answer, next).await,
+            Ok(answer) => match dialect.follow_up(call, std::slice::from_ref(&answer)) {
+                None => End { reading: dialect.read(call, &answer), http: Some(answer.status), e_us },
+                Some(next) => self.followed_up(dialect, call, answer, next).await,
             },
             Err(error) => {
                 End { reading: Reading::of(error.outcome()).noting(error.to_string()), http: None, e_us }
@@ -24,7 +24,13 @@ impl Client {
     }
 
     /// The rest of a call whose first request was answered.
-    async fn followed_up(&self, call: &Call, first: WireAnswer, next: WireRequest) -> End {
+    async fn followed_up(
+        &self,
+        dialect: &dyn Dialect,
+        call: &Call,
+        first: WireAnswer,
+        next: WireRequest,
+    ) -> End {
         let mut answers = vec![first];
         let mut request = next;
         loop {
@@ -42,11 +48,11 @@ impl Client {
                 }
             };
             answers.push(answer);
-            match self.dialect.follow_up(call, &answers).filter(|_| answers.len() < MAX_STEPS) {
+            match dialect.follow_up(call, &answers).filter(|_| answers.len() < MAX_STEPS) {
                 Some(next) => request = next,
                 None => {
                     let nothing = || Reading::of(Outcome::Failed);
-                    let reading = answers.last().map_or_else(nothing, |last| self.dialect.read(call, last));
+                    let reading = answers.last().map_or_else(nothing, |last| dialect.read(call, last));
                     return End { reading, http: answers.last().map(|last| last.status), e_us };
                 }
             }

@@ -42,7 +42,7 @@ impl Described {
             Call::Leave { .. } => self.description.leave.as_ref(),
             Call::List { .. } => Some(&self.description.list),
             Call::Read { .. } => self.description.read.as_ref(),
-            Call::Probe { .. } | Call::Events { .. } | Call::Provoke { .. } => None,
+            Call::Probe { .. } | Call::Changes { .. } | Call::Events { .. } | Call::Provoke { .. } => None,
         }
     }
 

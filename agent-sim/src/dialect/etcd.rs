@@ -90,7 +90,7 @@ impl Dialect for Etcd {
             Call::Register(document) => self.grant(document),
             Call::Renew { agent_id, .. } => keepalive(agent_id),
             // The keepalive is the leanest already.
-            Call::Probe { .. } | Call::Events { .. } => return None,
+            Call::Probe { .. } | Call::Changes { .. } | Call::Events { .. } => return None,
             Call::Leave { agent_id } => {
                 WireRequest::json("/v3/lease/revoke", &json!({ "ID": lease_id(agent_id) }))
             }

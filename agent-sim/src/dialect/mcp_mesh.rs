@@ -54,7 +54,7 @@ impl Dialect for McpMesh {
             // It knows neither the harness's agent types nor labels, so it cannot be asked for them.
             Call::List { filter, .. } if filter.agent_type.is_some() || filter.label.is_some() => None,
             Call::List { .. } => Some(WireRequest::bare("GET", "/agents")),
-            Call::Read { .. } | Call::Events { .. } => None,
+            Call::Changes { .. } | Call::Read { .. } | Call::Events { .. } => None,
             Call::Provoke { request, .. } => Some(request.clone()),
         }
     }

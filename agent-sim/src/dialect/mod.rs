@@ -2,6 +2,7 @@
 //! outcomes. No I/O here; [`crate::client`] sends.
 //!
 //! - [`wallflower`]: the contract's own words.
+//! - [`wallflower_mcp`]: the same as calls of its MCP tools.
 //! - [`mcp_mesh`]: the Go registry of mcp-mesh.
 //! - [`etcd`]: keys on leases, by etcd's JSON gateway.
 //! - [`nacos`]: the open API of Nacos, as r-nacos speaks it.
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reports::history::{Abilities, Filter, Operation, Outcome, Policy, Reported, Seen, Sent};
@@ -23,6 +25,7 @@ pub mod etcd;
 pub mod mcp_mesh;
 pub mod nacos;
 pub mod wallflower;
+pub mod wallflower_mcp;
 
 mod template;
 
@@ -126,6 +129,17 @@ pub enum Call {
         /// The entity tag that the asker holds.
         if_none_match: Option<String>,
     },
+    /// What changed in a list since an earlier answer to the same question.
+    Changes {
+        /// Which agents.
+        filter: Filter,
+        /// The revision of that answer.
+        since: u64,
+        /// The store that the revision belongs to, as that answer named it.
+        store_id: String,
+        /// The registry holds the answer back until something changes, for at most so long; `None`: it does not.
+        wait: Option<Duration>,
+    },
     /// One agent.
     Read {
         /// Who.
@@ -153,7 +167,8 @@ impl Call {
             Self::Renew { .. } => Operation::Renew,
             Self::Probe { .. } => Operation::Probe,
             Self::Leave { .. } => Operation::Leave,
-            Self::List { .. } => Operation::List,
+            Self::Changes { wait: Some(_), .. } => Operation::Watch,
+            Self::List { .. } | Self::Changes { .. } => Operation::List,
             Self::Read { .. } => Operation::Read,
             Self::Events { .. } => Operation::Events,
             Self::Provoke { .. } => Operation::Provoke,
@@ -170,7 +185,16 @@ impl Call {
             | Self::Read { agent_id }
             | Self::Events { agent_id }
             | Self::Provoke { agent_id, .. } => Some(agent_id),
-            Self::List { .. } => None,
+            Self::List { .. } | Self::Changes { .. } => None,
+        }
+    }
+
+    /// How long the registry may hold the answer back, beyond what an answer takes: the wait that was asked for, with
+    /// the contract's jitter of a sixteenth.
+    pub fn held_for(&self) -> Duration {
+        match self {
+            Self::Changes { wait: Some(wait), .. } => *wait + *wait / 16,
+            _ => Duration::ZERO,
         }
     }
 
@@ -184,7 +208,7 @@ impl Call {
             | Self::Read { agent_id }
             | Self::Events { agent_id }
             | Self::Provoke { agent_id, .. } => Some(agent_id),
-            Self::List { .. } => None,
+            Self::List { .. } | Self::Changes { .. } => None,
         }
     }
 
@@ -211,6 +235,9 @@ impl Call {
                 if_none_match: if_none_match.clone(),
                 ..Sent::default()
             }),
+            Self::Changes { filter, since, .. } => {
+                Some(Sent { filter: Some(filter.clone()), since: Some(*since), ..Sent::default() })
+            }
             _ => None,
         }
     }
@@ -253,6 +280,8 @@ pub struct Reading {
     pub wiring_revision: Option<u64>,
     /// Whether a renewal's answer said that the wiring has changed without showing it: a POST fetches it.
     pub wiring_changed: bool,
+    /// The store that a list's revision belongs to, where it named one.
+    pub store_id: Option<String>,
     /// The request for the next page of a list, if there is one.
     pub next_page: Option<WireRequest>,
     /// The refusal in words.
@@ -267,6 +296,7 @@ impl Reading {
             seen: None,
             wiring_revision: None,
             wiring_changed: false,
+            store_id: None,
             next_page: None,
             note: None,
         }
@@ -339,6 +369,12 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
 
     /// Where the policies can be asked for, if anywhere.
     fn policies_path(&self) -> Option<&'static str>;
+
+    /// The dialect that speaks to the same registry by its MCP tools, where it has such tools. What the tools cannot
+    /// do has no request in it.
+    fn over_mcp(&self) -> Option<Arc<dyn Dialect>> {
+        None
+    }
 }
 
 /// What an identifier may hold unescaped in a path or a query.

@@ -66,7 +66,9 @@ impl Dialect for Nacos {
             Call::List { filter, .. } if filter.label.is_some() => return None,
             Call::List { .. } => listing(),
             // The beat is the leanest already.
-            Call::Probe { .. } | Call::Read { .. } | Call::Events { .. } => return None,
+            Call::Probe { .. } | Call::Changes { .. } | Call::Read { .. } | Call::Events { .. } => {
+                return None;
+            }
             Call::Provoke { request, .. } => request.clone(),
         })
     }

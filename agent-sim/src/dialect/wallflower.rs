@@ -1,15 +1,18 @@
 //! The words of the contract itself (sections 4.1 to 4.8).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use reports::history::{Abilities, AgentSeen, Filter, Outcome, Policy, Reported, Seen, Status};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, Dialect, Document, HOOK_CAPABILITY, Reading, WireAnswer, WireRequest, escaped, hook, parsed,
-    shortened,
+    Call, Dialect, Document, Reading, WireAnswer, WireRequest, escaped, parsed, shortened, wallflower_mcp,
 };
+
+mod provocations;
 
 /// The name on the command line.
 pub const NAME: &str = "wallflower";
@@ -18,7 +21,7 @@ pub const NAME: &str = "wallflower";
 const DOCUMENT_LABEL: &str = "wallflower.document";
 
 /// Most agents on a page, the most that the contract allows.
-const PAGE_LIMIT: u32 = 10_000;
+pub(super) const PAGE_LIMIT: u32 = 10_000;
 
 /// Speaks to any registry that keeps the contract.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +53,9 @@ impl Dialect for Wallflower {
                 request.headers.extend(if_none_match.clone().map(|etag| ("if-none-match", etag)));
                 request
             }
+            Call::Changes { filter, since, store_id, wait } => {
+                WireRequest::bare("GET", changes_path(filter, *since, store_id, *wait))
+            }
             Call::Read { agent_id } => WireRequest::bare("GET", format!("/agents/{}", escaped(agent_id))),
             Call::Events { agent_id } => {
                 WireRequest::bare("GET", format!("/events?agent_id={}", escaped(agent_id)))
@@ -76,6 +82,7 @@ impl Dialect for Wallflower {
             }
             (Call::Leave { .. }, 204) => Reading::of(Outcome::Left),
             (Call::List { filter, .. }, 200) => list(filter, answer),
+            (Call::Changes { filter, .. }, 200) => changes(filter, answer),
             (Call::Read { .. }, 200) => single(answer),
             (Call::Events { .. }, 200) => events(answer),
             (_, 200..=299) => {
@@ -86,11 +93,15 @@ impl Dialect for Wallflower {
     }
 
     fn provoke(&self, agent: &Document, answers: &[WireAnswer]) -> Option<WireRequest> {
-        provocations(agent).into_iter().nth(answers.len())
+        provocations::provocations(agent).into_iter().nth(answers.len())
     }
 
     fn policies_path(&self) -> Option<&'static str> {
         Some("/policies")
+    }
+
+    fn over_mcp(&self) -> Option<Arc<dyn Dialect>> {
+        Some(Arc::new(wallflower_mcp::WallflowerMcp))
     }
 }
 
@@ -111,7 +122,7 @@ pub fn read_policies(body: &[u8]) -> Result<(BTreeMap<String, Policy>, u64), Str
     Ok((published.policies, published.transition_bound_ms))
 }
 
-fn full_heartbeat(document: &Document) -> Value {
+pub(super) fn full_heartbeat(document: &Document) -> Value {
     let capabilities: Vec<Value> = document
         .capabilities
         .iter()
@@ -136,7 +147,7 @@ fn full_heartbeat(document: &Document) -> Value {
     body
 }
 
-fn lean_heartbeat(
+pub(super) fn lean_heartbeat(
     agent_id: &str,
     status: Option<Reported>,
     order: Option<(u64, u64)>,
@@ -159,12 +170,33 @@ fn add<T: serde::Serialize>(body: &mut Value, name: &str, value: Option<T>) {
 
 fn list_path(filter: &Filter, cursor: Option<&str>) -> String {
     let mut path = format!("/agents?limit={PAGE_LIMIT}");
-    let mut push = |name: &str, value: &str| {
-        path.push('&');
-        path.push_str(name);
-        path.push('=');
-        path.push_str(&escaped(value));
-    };
+    push_filter(&mut path, filter);
+    if let Some(cursor) = cursor {
+        push(&mut path, "cursor", cursor);
+    }
+    path
+}
+
+/// A delta has no pages.
+fn changes_path(filter: &Filter, since: u64, store_id: &str, wait: Option<Duration>) -> String {
+    let mut path = format!("/agents?since={since}");
+    push(&mut path, "store_id", store_id);
+    push_filter(&mut path, filter);
+    if let Some(wait) = wait {
+        push(&mut path, "wait_ms", &wait.as_millis().to_string());
+    }
+    path
+}
+
+fn push(path: &mut String, name: &str, value: &str) {
+    path.push('&');
+    path.push_str(name);
+    path.push('=');
+    path.push_str(&escaped(value));
+}
+
+fn push_filter(path: &mut String, filter: &Filter) {
+    let mut push = |name: &str, value: &str| push(path, name, value);
     if let Some(capability) = &filter.capability {
         push("capability", capability);
     }
@@ -177,13 +209,9 @@ fn list_path(filter: &Filter, cursor: Option<&str>) -> String {
     if let Some((key, value)) = &filter.label {
         push("label", &format!("{key}={value}"));
     }
-    if let Some(cursor) = cursor {
-        push("cursor", cursor);
-    }
-    path
 }
 
-fn status_word(status: Status) -> &'static str {
+pub(super) fn status_word(status: Status) -> &'static str {
     match status {
         Status::Healthy => "healthy",
         Status::Degraded => "degraded",
@@ -192,16 +220,17 @@ fn status_word(status: Status) -> &'static str {
 }
 
 fn refusal(call: &Call, answer: &WireAnswer) -> Reading {
-    let asks_for_one = !matches!(call, Call::List { .. });
+    // To those who ask for changes, 410 says that these cannot be told any more.
+    let may_be_gone = !matches!(call, Call::List { .. });
     let outcome = match answer.status {
-        404 | 410 if asks_for_one => Outcome::Unknown,
+        404 | 410 if may_be_gone => Outcome::Unknown,
         409 => Outcome::Conflict,
         _ => return Reading::of(Outcome::Refused).noting(problem(answer)),
     };
     Reading::of(outcome)
 }
 
-fn heartbeat(answer: &WireAnswer) -> Reading {
+pub(super) fn heartbeat(answer: &WireAnswer) -> Reading {
     #[derive(Deserialize)]
     struct Body {
         result: Option<String>,
@@ -226,7 +255,7 @@ fn heartbeat(answer: &WireAnswer) -> Reading {
 
 /// An entry of a list, or the single read: what the harness looks at.
 #[derive(Deserialize)]
-struct Entry {
+pub(super) struct Entry {
     agent_id: String,
     status: Status,
     epoch: Option<u64>,
@@ -253,22 +282,55 @@ impl From<Entry> for AgentSeen {
 }
 
 fn list(filter: &Filter, answer: &WireAnswer) -> Reading {
+    listed(answer, |cursor| WireRequest::bare("GET", list_path(filter, Some(cursor))))
+}
+
+/// A page of a list, with the request for the next one.
+pub(super) fn listed(answer: &WireAnswer, next: impl Fn(&str) -> WireRequest) -> Reading {
     #[derive(Deserialize)]
     struct Body {
+        store_id: Option<String>,
         revision: Option<u64>,
         next_cursor: Option<String>,
         agents: Vec<Entry>,
     }
     parsed(answer, |body: Body| {
-        let next = |cursor: String| WireRequest::bare("GET", list_path(filter, Some(&cursor)));
         let seen = Seen {
             revision: body.revision,
-            epoch: None,
             etag: answer.etag.clone(),
             agents: Some(body.agents.into_iter().map(AgentSeen::from).collect()),
             ..Seen::default()
         };
-        Reading { next_page: body.next_cursor.map(next), ..Reading::of(Outcome::Shown).seeing(seen) }
+        Reading {
+            store_id: body.store_id,
+            next_page: body.next_cursor.as_deref().map(next),
+            ..Reading::of(Outcome::Shown).seeing(seen)
+        }
+    })
+}
+
+/// What changed, or the whole list all the same.
+fn changes(filter: &Filter, answer: &WireAnswer) -> Reading {
+    #[derive(Deserialize)]
+    struct Body {
+        store_id: Option<String>,
+        revision: Option<u64>,
+        changed: Option<Vec<Entry>>,
+        #[serde(default)]
+        removed: Vec<String>,
+    }
+    parsed(answer, |body: Body| {
+        let Some(changed) = body.changed else {
+            let whole = list(filter, answer);
+            return Reading { seen: whole.seen.map(|seen| Seen { full: true, ..seen }), ..whole };
+        };
+        let seen = Seen {
+            revision: body.revision,
+            agents: Some(changed.into_iter().map(AgentSeen::from).collect()),
+            removed: body.removed,
+            ..Seen::default()
+        };
+        Reading { store_id: body.store_id, ..Reading::of(Outcome::Shown).seeing(seen) }
     })
 }
 
@@ -299,7 +361,7 @@ fn events(answer: &WireAnswer) -> Reading {
 }
 
 /// The detail of a problem document (RFC 9457), else the beginning of the body.
-fn problem(answer: &WireAnswer) -> String {
+pub(super) fn problem(answer: &WireAnswer) -> String {
     #[derive(Deserialize)]
     struct Problem {
         title: Option<String>,
@@ -310,83 +372,4 @@ fn problem(answer: &WireAnswer) -> String {
         .and_then(|problem| problem.detail.or(problem.title))
         .unwrap_or_else(|| String::from_utf8_lossy(&answer.body).into_owned());
     shortened(&format!("{}: {words}", answer.status))
-}
-
-/// Every route of the contract, and some that a registry might have beside them, each naming the agent's address
-/// wherever there is room for it.
-fn provocations(agent: &Document) -> Vec<WireRequest> {
-    let agent = hook(agent);
-    let (id, address) = (agent.agent_id.as_str(), agent.endpoint);
-    let callback = format!("http://{address}/callback");
-    let mut requests = vec![
-        WireRequest::json("/heartbeat", &provoking_heartbeat(&agent)),
-        WireRequest::json("/heartbeat", &json!({ "agent_id": id })),
-        WireRequest::bare("HEAD", format!("/heartbeat/{id}")),
-    ];
-    let reads = [
-        "/agents?q=webhook&status=healthy&status=degraded&status=expired".to_owned(),
-        format!("/agents?capability={HOOK_CAPABILITY}&version=%3E%3D1"),
-        "/agents?since=0&wait_ms=50".to_owned(),
-        format!("/agents/{id}"),
-        format!("/agents/{id}/health"),
-        format!("/agents/{id}/health?refresh=true"),
-        "/capabilities".to_owned(),
-        format!("/capabilities?name={HOOK_CAPABILITY}"),
-        "/events?limit=10".to_owned(),
-        "/policies".to_owned(),
-        "/health".to_owned(),
-        "/livez".to_owned(),
-        "/readyz".to_owned(),
-        "/metrics".to_owned(),
-        "/openapi.json".to_owned(),
-        "/".to_owned(),
-        format!("/proxy/{address}/mcp"),
-        format!("/proxy/{id}/mcp"),
-        format!("/agents/{id}/proxy?url={}", escaped(&callback)),
-    ];
-    requests.extend(reads.map(|path| WireRequest::bare("GET", path)));
-    let job = json!({ "capability": HOOK_CAPABILITY, "owner_instance_id": id, "callback": callback });
-    requests.extend([
-        WireRequest::json("/mcp", &mcp_call(id, &callback)),
-        WireRequest::json("/subscriptions", &json!({ "callback": callback, "agent_id": id })),
-        WireRequest::json("/jobs", &job),
-        WireRequest::json("/jobs/1/cancel", &json!({ "reason": "provoked" })),
-        WireRequest::json(format!("/agents/{id}/ping"), &json!({ "url": callback })),
-        WireRequest::bare("DELETE", format!("/agents/{id}")),
-    ]);
-    requests
-}
-
-/// A document in which everything that could be taken for an address to call is one.
-fn provoking_heartbeat(agent: &Document) -> Value {
-    let at = |path: &str| format!("http://{}/{path}", agent.endpoint);
-    let capability = json!({
-        "name": HOOK_CAPABILITY, "version": "1.0.0", "tags": ["webhook"], "description": at("describe"),
-    });
-    json!({
-        "agent_id": agent.agent_id,
-        "agent_type": agent.agent_type,
-        "endpoint": at("webhook?event=registered"),
-        "capabilities": [capability],
-        "dependencies": [{ "capability": HOOK_CAPABILITY }],
-        "labels": { "health_url": at("health"), "callback": at("callback"), "webhook": at("hook") },
-        "metadata": {
-            "health_check": { "http": at("health"), "interval_ms": 10 },
-            "callback_url": at("callback"),
-            "webhooks": [at("hook")],
-            "proxy": agent.endpoint.to_string(),
-        },
-    })
-}
-
-/// A tool call by the revision of MCP that needs no session, with everything that asks a server to speak up.
-fn mcp_call(agent_id: &str, callback: &str) -> Value {
-    json!({
-        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": {
-            "name": "get_agent_health_status",
-            "arguments": { "agent_id": agent_id },
-            "_meta": { "progressToken": 1, "callback": callback },
-        },
-    })
 }

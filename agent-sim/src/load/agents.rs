@@ -1,41 +1,40 @@
 //! What each agent knows and does about it: a due action or an answer goes in, a call to be made comes out. No clock
 //! and no socket here.
 
+mod can;
+mod polls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use reports::history::{Filter, Operation, Outcome, Reported};
+use scenarios::model::{Discovery, Protocol};
 
+use self::can::Can;
+use self::polls::{Polls, Stores, Turn, is_poll};
 use crate::client::Answered;
 use crate::dialect::{Call, Dialect, Document};
 use crate::plan::Plan;
 use crate::plan::identity::{CAPABILITY_VERSION, Identity};
 use crate::plan::schedule::{Action, Planned};
 
-/// All agents of a run. About 150 bytes an agent, and the entity tags that it holds.
+/// How many more heartbeats follow at once on one of this agent that is due at this instant of the plan (microseconds).
+pub(super) type Retries = fn(&Plan, u32, u64) -> u32;
+
+/// All agents of a run. About 150 bytes an agent, and what it holds of answers ([`Polls`]).
 #[derive(Debug)]
 pub(super) struct Agents {
     plan: Arc<Plan>,
     states: Vec<State>,
     endpoints: Vec<SocketAddr>,
-    can: Can,
+    stores: Stores,
+    /// Over plain HTTP, and by MCP tools.
+    can: [Can; 2],
+    retries: Retries,
+    /// Instant 0 of the plan on the clock that tasks are dated by.
+    begin_us: u64,
     registered: u64,
     peak: u64,
-}
-
-/// Which lean calls a kind of registry has; an agent without one sends the next richer.
-#[derive(Debug, Clone, Copy)]
-struct Can {
-    probe: bool,
-    renew: bool,
-    leave: bool,
-}
-
-impl Can {
-    /// The call that brings changed wiring.
-    fn fetch(self) -> Operation {
-        if self.renew { Operation::Renew } else { Operation::Register }
-    }
 }
 
 /// What one agent knows.
@@ -49,9 +48,9 @@ struct State {
     sequence: u64,
     wiring_revision: Option<u64>,
     beat: Slot,
-    poll: Slot,
-    /// The entity tag of the last answer to each of its questions.
-    etags: Vec<Option<Box<str>>>,
+    /// So many more heartbeats follow at once.
+    repeats: u32,
+    polls: Polls,
 }
 
 /// The place for an agent's one unanswered heartbeat, or poll.
@@ -98,6 +97,8 @@ pub(super) struct Task {
     pub(super) planned_us: u64,
     /// What is asked.
     pub(super) operation: Operation,
+    /// By which of the registry's two interfaces.
+    pub(super) protocol: Protocol,
     /// The how-manieth poll, where it is one.
     poll: u32,
 }
@@ -125,13 +126,29 @@ pub(super) struct Consequence {
 impl Agents {
     /// All agents before their start. `endpoints` are the addresses that they declare, by their numbers.
     pub(super) fn new(plan: Arc<Plan>, endpoints: Vec<SocketAddr>, dialect: &dyn Dialect) -> Self {
-        let agent_id = "a".to_owned();
-        let probe = Call::Probe { agent_id: agent_id.clone(), wiring_revision: None };
-        let leave = dialect.request(&Call::Leave { agent_id: agent_id.clone() }).is_some();
-        let renew = Call::Renew { agent_id, status: None, order: None, wiring_revision: None };
-        let can =
-            Can { probe: dialect.request(&probe).is_some(), renew: dialect.request(&renew).is_some(), leave };
-        Self { states: vec![State::default(); endpoints.len()], plan, endpoints, can, registered: 0, peak: 0 }
+        let http = Can::of(dialect);
+        let mcp = dialect.over_mcp().map_or(http, |dialect| Can::of(dialect.as_ref()));
+        Self {
+            states: vec![State::default(); endpoints.len()],
+            plan,
+            endpoints,
+            stores: Stores::default(),
+            can: [http, mcp],
+            retries: |_, _, _| 0,
+            begin_us: 0,
+            registered: 0,
+            peak: 0,
+        }
+    }
+
+    /// The same with impatient agents among them.
+    pub(super) fn retrying(self, retries: Retries) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// Instant 0 of the plan is this one of the clock.
+    pub(super) fn begin_at(&mut self, begin_us: u64) {
+        self.begin_us = begin_us;
     }
 
     /// Agents registered now, as far as their own answers told.
@@ -147,31 +164,41 @@ impl Agents {
     /// What a due action comes to.
     pub(super) fn due(&mut self, planned: Planned) -> Due {
         let Planned { instant_us: planned_us, agent, action } = planned;
+        let protocol = agent.map_or(Protocol::Http, |agent| self.protocol(agent));
         let task = |incarnation, operation, poll| {
-            Due::Call(Task { agent, incarnation, planned_us, operation, poll })
+            Due::Call(Task { agent, incarnation, planned_us, operation, protocol, poll })
         };
         let Some(number) = agent else { return task(0, Operation::List, 0) };
+        let repeats = match action {
+            Action::Register { .. } | Action::Beat { .. } => {
+                (self.retries)(&self.plan, number, planned_us.saturating_sub(self.begin_us))
+            }
+            _ => 0,
+        };
         let Some(state) = state_of(&mut self.states, number) else { return Due::Nothing };
         match action {
             Action::Register { incarnation } => {
-                let etags = std::mem::take(&mut state.etags);
-                *state = State { incarnation, running: true, ..State::default() };
-                state.etags = etags;
-                state.etags.clear();
+                let mut polls = std::mem::take(&mut state.polls);
+                polls.begin_anew();
+                *state = State { incarnation, running: true, repeats, polls, ..State::default() };
                 state.beat.take();
                 task(incarnation, Operation::Register, 0)
             }
             Action::Beat { .. } => {
                 let incarnation = state.incarnation;
                 let taken = state.beat.take();
+                if taken {
+                    state.repeats = repeats;
+                }
                 let operation = self.heartbeat(number);
                 if taken { task(incarnation, operation, 0) } else { Due::Miss(operation) }
             }
             Action::Poll { number: poll } => {
-                if state.poll.take() {
-                    task(state.incarnation, Operation::List, poll)
-                } else {
-                    Due::Miss(Operation::List)
+                let incarnation = state.incarnation;
+                match self.begin_poll(number, poll) {
+                    Some((Turn::Begins, operation)) => task(incarnation, operation, poll),
+                    Some((Turn::Missed, operation)) => Due::Miss(operation),
+                    Some((Turn::Kept, _)) | None => Due::Nothing,
                 }
             }
             Action::Crash | Action::Leave => {
@@ -182,7 +209,7 @@ impl Agents {
                 }
                 // Where there is no deregistration, an agent can only fall silent.
                 match action {
-                    Action::Leave if self.can.leave => task(incarnation, Operation::Leave, 0),
+                    Action::Leave if self.can(number).leave => task(incarnation, Operation::Leave, 0),
                     _ => Due::Nothing,
                 }
             }
@@ -190,14 +217,48 @@ impl Agents {
         }
     }
 
+    fn protocol(&self, agent: u32) -> Protocol {
+        self.plan.fleet_of(agent).map_or(Protocol::Http, |(_, fleet, _)| fleet.protocol)
+    }
+
+    fn can(&self, agent: u32) -> Can {
+        let [http, mcp] = self.can;
+        match self.protocol(agent) {
+            Protocol::Http => http,
+            Protocol::Mcp => mcp,
+        }
+    }
+
+    /// How an agent polls. Where the registry cannot tell what changed, it asks for lists with what tags they have.
+    fn discovery(&self, agent: u32) -> Discovery {
+        let wanted = self.plan.fleet_of(agent).map_or(Discovery::default(), |(_, fleet, _)| fleet.discovery);
+        match wanted {
+            Discovery::Delta | Discovery::LongPoll { .. } if !self.can(agent).changes => {
+                Discovery::Conditional
+            }
+            possible => possible,
+        }
+    }
+
+    /// Opens a poll, unless one is open: what that comes to, and what the call is counted as.
+    fn begin_poll(&mut self, agent: u32, poll: u32) -> Option<(Turn, Operation)> {
+        let discovery = self.discovery(agent);
+        let is_long = matches!(discovery, Discovery::LongPoll { .. });
+        let question = if is_long { self.plan.question(agent, poll).0 } else { 0 };
+        let polls = &mut state_of(&mut self.states, agent)?.polls;
+        let operation = polls::operation(discovery, polls.held(question));
+        Some((polls.take(poll, operation), operation))
+    }
+
     /// How an agent renews now: fully until the registry knows it, then as lean as it can.
     fn heartbeat(&self, agent: u32) -> Operation {
         let registered =
             index(agent).and_then(|index| self.states.get(index)).is_some_and(|state| state.registered);
-        if !registered || !(self.can.renew || self.can.probe) {
+        let can = self.can(agent);
+        if !registered || !(can.renew || can.probe) {
             return Operation::Register;
         }
-        let probes = !self.can.renew || (self.can.probe && self.plan.probes(agent));
+        let probes = !can.renew || (can.probe && self.plan.probes(agent));
         if probes { Operation::Probe } else { Operation::Renew }
     }
 
@@ -217,11 +278,12 @@ impl Agents {
         let Some(agent) = task.agent else {
             return Some(Call::List { filter: Filter::default(), if_none_match: None });
         };
-        if task.operation == Operation::List {
-            let (turn, capability) = self.plan.question(agent, task.poll);
-            let state = state_of(&mut self.states, agent)?;
-            let if_none_match = state.etags.get(turn).cloned().flatten().map(String::from);
-            return Some(Call::List { filter: Filter { capability, ..Filter::default() }, if_none_match });
+        if is_poll(task.operation) {
+            let (question, capability) = self.plan.question(agent, task.poll);
+            let discovery = self.discovery(agent);
+            let held = state_of(&mut self.states, agent)?.polls.held(question);
+            let filter = Filter { capability, ..Filter::default() };
+            return Some(polls::call(discovery, held, &self.stores, filter));
         }
         if task.operation == Operation::Leave {
             return Some(Call::Leave { agent_id: self.plan.agent_id(agent) });
@@ -249,12 +311,11 @@ impl Agents {
         if task.operation == Operation::Leave || !self.wants(task) {
             return Consequence::default();
         }
-        let turn = if task.operation == Operation::List { self.plan.question(agent, task.poll).0 } else { 0 };
-        let Some(state) = state_of(&mut self.states, agent) else { return Consequence::default() };
-        if task.operation == Operation::List {
-            learn_etag(state, turn, answered);
-            return Consequence { misses: state.poll.free(), reaction: None };
+        if is_poll(task.operation) {
+            return self.poll_answered(agent, task, answered);
         }
+        let can = self.can(agent);
+        let Some(state) = state_of(&mut self.states, agent) else { return Consequence::default() };
         let outcome = answered.record.outcome;
         let misses = state.beat.free();
         let was_registered = state.registered;
@@ -266,20 +327,40 @@ impl Agents {
         }
         let next = match (task.operation, outcome) {
             (Operation::Probe | Operation::Renew, Outcome::Unknown) => Some(Operation::Register),
-            (Operation::Probe, _) if answered.wiring_changed => Some(self.can.fetch()),
+            (Operation::Probe, _) if answered.wiring_changed => Some(can.fetch()),
             (Operation::Renew, _) if answered.wiring_changed => Some(Operation::Register),
             _ => None,
         };
-        let reaction = next.map(|operation| {
+        let repeats = next.is_none() && state.repeats > 0;
+        if repeats {
+            state.repeats -= 1;
+        }
+        if repeats || next.is_some() {
             state.beat.take();
-            Task { planned_us: answered.record.e_us, operation, ..task }
-        });
+        }
         match (was_registered, state.registered) {
             (false, true) => self.registered += 1,
             (true, false) => self.registered -= 1,
             _ => {}
         }
         self.peak = self.peak.max(self.registered);
+        let next = if repeats { Some(self.heartbeat(agent)) } else { next };
+        let planned_us = answered.record.e_us;
+        Consequence { misses, reaction: next.map(|operation| Task { planned_us, operation, ..task }) }
+    }
+
+    /// After a long-poll the one that waited for its end follows; after an answer that what changed cannot be told any
+    /// more, the whole list does.
+    fn poll_answered(&mut self, agent: u32, task: Task, answered: &Answered) -> Consequence {
+        let (question, discovery) = (self.plan.question(agent, task.poll).0, self.discovery(agent));
+        let Some(state) = state_of(&mut self.states, agent) else { return Consequence::default() };
+        state.polls.learn(question, discovery, answered, &mut self.stores);
+        let (misses, kept) = state.polls.free();
+        let next = if answered.record.outcome == Outcome::Unknown { Some(task.poll) } else { kept };
+        let reaction = next.and_then(|poll| {
+            let (_, operation) = self.begin_poll(agent, poll)?;
+            Some(Task { planned_us: answered.record.e_us, operation, poll, ..task })
+        });
         Consequence { misses, reaction }
     }
 
@@ -289,20 +370,7 @@ impl Agents {
             return 0;
         }
         let Some(state) = task.agent.and_then(|agent| state_of(&mut self.states, agent)) else { return 0 };
-        if task.operation == Operation::List { state.poll.free() } else { state.beat.free() }
-    }
-}
-
-fn learn_etag(state: &mut State, turn: usize, answered: &Answered) {
-    let Some(seen) = answered.record.seen.as_ref().filter(|_| answered.record.outcome == Outcome::Shown)
-    else {
-        return;
-    };
-    if state.etags.len() <= turn {
-        state.etags.resize(turn + 1, None);
-    }
-    if let Some(held) = state.etags.get_mut(turn) {
-        *held = seen.etag.as_deref().map(Box::from);
+        if is_poll(task.operation) { state.polls.free().0 } else { state.beat.free() }
     }
 }
 
@@ -335,3 +403,9 @@ fn state_of(states: &mut [State], agent: u32) -> Option<&mut State> {
 #[cfg(test)]
 #[path = "agents_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod polls_tests;
+
+#[cfg(test)]
+mod retries_tests;

@@ -10,7 +10,11 @@ use super::*;
 
 /// Agents with two dependencies each, or none.
 fn agents(dialect: &str, dependencies_per_agent: u32) -> Agents {
-    let fleet = Fleet {
+    agents_of(dialect, fleet(dependencies_per_agent))
+}
+
+pub(super) fn fleet(dependencies_per_agent: u32) -> Fleet {
+    Fleet {
         name: "web".to_owned(),
         agents: 20,
         agent_type: "default".to_owned(),
@@ -24,7 +28,10 @@ fn agents(dialect: &str, dependencies_per_agent: u32) -> Agents {
         connections: scenarios::model::Connections::default(),
         protocol: scenarios::model::Protocol::default(),
         discovery: scenarios::model::Discovery::default(),
-    };
+    }
+}
+
+pub(super) fn agents_of(dialect: &str, fleet: Fleet) -> Agents {
     let target = Target {
         kind: TargetKind::Reference,
         dialect: dialect.to_owned(),
@@ -54,19 +61,19 @@ fn agents(dialect: &str, dependencies_per_agent: u32) -> Agents {
     Agents::new(Arc::new(Plan::new(&scenario, 1)), endpoints, dialect.as_ref())
 }
 
-fn due(agents: &mut Agents, instant_us: u64, agent: u32, action: Action) -> Due {
+pub(super) fn due(agents: &mut Agents, instant_us: u64, agent: u32, action: Action) -> Due {
     agents.due(Planned { instant_us, agent: Some(agent), action })
 }
 
 /// Makes the call that a due action must come to.
-fn task(agents: &mut Agents, instant_us: u64, agent: u32, action: Action) -> Task {
+pub(super) fn task(agents: &mut Agents, instant_us: u64, agent: u32, action: Action) -> Task {
     match due(agents, instant_us, agent, action) {
         Due::Call(task) => task,
         other => panic!("{action:?} came to {other:?}"),
     }
 }
 
-fn answer(task: Task, e_us: u64, outcome: Outcome) -> Answered {
+pub(super) fn answer(task: Task, e_us: u64, outcome: Outcome) -> Answered {
     Answered {
         record: CallRecord {
             agent: None,
@@ -82,14 +89,15 @@ fn answer(task: Task, e_us: u64, outcome: Outcome) -> Answered {
         },
         wiring_revision: None,
         wiring_changed: false,
+        store_id: None,
     }
 }
 
-const FIRST: Action = Action::Register { incarnation: 1 };
-const BEAT: Action = Action::Beat { number: 0 };
+pub(super) const FIRST: Action = Action::Register { incarnation: 1 };
+pub(super) const BEAT: Action = Action::Beat { number: 0 };
 
 /// Starts and registers one agent.
-fn registered(agents: &mut Agents, agent: u32) {
+pub(super) fn registered(agents: &mut Agents, agent: u32) {
     let registration = task(agents, 0, agent, FIRST);
     agents.answered(registration, &answer(registration, 10, Outcome::Registered));
 }

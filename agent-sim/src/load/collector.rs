@@ -7,6 +7,7 @@ use reports::result::{CallStats, FaultReport, Interval, Percentiles, ThresholdRe
 use scenarios::model::{PhaseKind, Threshold};
 
 use super::arrivals::Arrivals;
+use super::metrics::{Buckets, Figures};
 use super::thresholds::{Beside, Watch};
 use crate::measure::{Durations, Tally, Timed};
 use crate::plan::PhaseSpan;
@@ -35,6 +36,8 @@ pub(super) struct Collector {
     arrivals: Arrivals,
     own_misses: u64,
     own_misses_outside_faults: u64,
+    /// Response and lag of the agents' calls since the run began.
+    buckets: (Buckets, Buckets),
 }
 
 /// What was counted in one second.
@@ -86,6 +89,7 @@ impl Collector {
             arrivals: Arrivals::default(),
             own_misses: 0,
             own_misses_outside_faults: 0,
+            buckets: Default::default(),
         }
     }
 
@@ -151,7 +155,7 @@ impl Collector {
         self.watches.iter_mut().for_each(|watch| watch.ended(series, call));
         self.second.lag.record(call.lag_us());
         self.second.errors += u64::from(call.outcome.is_error());
-        if call.outcome != Outcome::CutOff {
+        if call.outcome != Outcome::CutOff && call.op != Operation::Watch {
             self.second.response.record(call.response_us());
         }
     }
@@ -190,6 +194,8 @@ impl Collector {
             peak_100ms: std::mem::take(&mut second.peak_100ms),
             ..Interval::default()
         });
+        self.buckets.0.add(&second.response);
+        self.buckets.1.add(&second.lag);
         self.watches.iter_mut().for_each(|watch| watch.close_second(self.now_second));
         let mut oldest =
             if self.recent.len() < LIVE_SECONDS { None } else { self.recent.pop_front() }.unwrap_or_default();
@@ -216,6 +222,16 @@ impl Collector {
         let mut all = Durations::default();
         self.recent.iter().for_each(|second| all.merge(second));
         all.percentiles()
+    }
+
+    /// What was counted so far. Durations are those of the seconds that are over.
+    pub(super) fn figures(&self) -> Figures {
+        let (response, lag) = self.buckets.clone();
+        let mut figures = Figures { response, lag, ..Figures::default() };
+        for (name, tally) in self.phases.iter().flatten() {
+            figures.calls.entry(name).or_default().add(tally);
+        }
+        figures
     }
 
     /// Lag over all calls.

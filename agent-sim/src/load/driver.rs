@@ -13,6 +13,7 @@ use super::agents::{Agents, Due, Task};
 use super::calls::{Flight, cut_short};
 use super::collector::{Collector, Series};
 use super::faults::Quit;
+use super::metrics::Figures;
 use super::network::Network;
 use super::observer::{Observed, Observer};
 use super::recovery::Recovery;
@@ -60,6 +61,8 @@ pub(super) struct Driver {
     pub(super) begin_us: u64,
     pub(super) plan: Arc<Plan>,
     pub(super) dialect: Arc<dyn Dialect>,
+    /// For fleets that call MCP tools; the same as `dialect` where the registry has none.
+    pub(super) mcp: Arc<dyn Dialect>,
     /// Where the registry is, for the words of errors.
     pub(super) url: String,
     pub(super) network: Network<Flight>,
@@ -195,7 +198,7 @@ impl Driver {
         }
         for flight in self.network.cut_off() {
             let record = cut_short(&flight.call, flight.task.planned_us, flight.s_us, e_us);
-            let answered = Answered { record, wiring_revision: None, wiring_changed: false };
+            let answered = Answered { record, wiring_revision: None, wiring_changed: false, store_id: None };
             self.answered(flight.task, flight.was_held_back, answered);
         }
         let cut = self.observer.cut_off(|call, planned_us, s_us| cut_short(call, planned_us, s_us, e_us));
@@ -386,6 +389,16 @@ impl Driver {
             target_cores: second.target_cores,
             target_pss_bytes: second.target_pss_bytes,
             errors: self.collector.totals().errors,
+            figures: self.figures(),
         });
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            in_flight: u64::try_from(self.network.in_flight()).unwrap_or(u64::MAX),
+            lost_lines: self.history.lost_lines(),
+            target_cpu_seconds: self.costs.target.cpu_seconds,
+            ..self.collector.figures()
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! - [`windows`]: every stretch of a phase, for a threshold.
 //! - [`recovery`]: how what went wrong on purpose was got over.
 //! - [`trace`]: the trace that a call belongs to.
+//! - [`metrics`]: what Prometheus reads of a run while it goes on.
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
 //! - [`outcome`]: all of it as plain data.
 
@@ -23,6 +24,7 @@ mod calls;
 mod collector;
 mod driver;
 mod faults;
+pub mod metrics;
 pub(crate) mod network;
 mod observer;
 mod offered;
@@ -119,6 +121,8 @@ pub struct Progress {
     pub target_pss_bytes: u64,
     /// Calls that failed so far.
     pub errors: u64,
+    /// What has been counted since the run began.
+    pub figures: metrics::Figures,
 }
 
 /// What prevents a run.
@@ -249,6 +253,7 @@ impl Seed<'_> {
         let faults = FaultRunner::start(plan.faults(), &tools, self.watched, clock);
         let quit = faults.quit();
         (driver.extra, driver.faults) = (extra, faults.quit());
+        driver.agents.begin_at(begin_us);
         let thread = |what| move |source| LoadError::Thread { what, source };
         let floor = worker::measure_floor(clock).map_err(thread("measures the timer floor"))?;
         let (mut samples, sampler) = sampler::start(Arc::clone(self.watched), plan.phases(), clock, begin_us)
@@ -312,6 +317,7 @@ impl Seed<'_> {
             begin_us: 0,
             plan: Arc::clone(plan),
             dialect: Arc::clone(&target.dialect),
+            mcp: target.dialect.over_mcp().unwrap_or_else(|| Arc::clone(&target.dialect)),
             url: url.to_owned(),
             observer: Observer::new(target.client.clone(), *clock, Handle::current(), network.waker()),
             network,
@@ -319,7 +325,8 @@ impl Seed<'_> {
             faults: Default::default(),
             extra,
             tripwire,
-            agents: Agents::new(Arc::clone(plan), endpoints, target.dialect.as_ref()),
+            agents: Agents::new(Arc::clone(plan), endpoints, target.dialect.as_ref())
+                .retrying(|plan, agent, at_us| plan.retries(agent, at_us)),
             collector: Collector::new(plan.phases(), &scenario.thresholds)
                 .with_faults(plan.phases(), plan.faults()),
             recovery: Recovery::new(plan),

@@ -123,5 +123,6 @@ fn at_once(task: Task) -> Answered {
         },
         wiring_revision: None,
         wiring_changed: false,
+        store_id: None,
     }
 }

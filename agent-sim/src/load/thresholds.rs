@@ -72,6 +72,10 @@ impl Watch {
     /// Whether it judges the agents' calls of the operation of this name. The harness's own reading is none.
     pub(super) fn judges(&self, name: &str) -> bool {
         match self.threshold.metric.operation {
+            // How long a long-poll takes is up to the changes, not to the registry.
+            "all" if matches!(self.threshold.metric.figure, Figure::Duration { .. }) => {
+                name != OBSERVE && name != Operation::Watch.name()
+            }
             "all" => name != OBSERVE,
             "heartbeat" => [Operation::Register, Operation::Renew, Operation::Probe]
                 .iter()

@@ -1,5 +1,6 @@
 //! What each dialect says and understands.
 
+mod changes;
 mod described;
 mod etcd;
 mod nacos;

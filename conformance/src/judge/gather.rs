@@ -108,7 +108,8 @@ impl Gathering {
             Operation::Register | Operation::Renew | Operation::Probe => self.take_beat(call, span),
             Operation::Leave => self.take_leave(&call, span),
             Operation::Read => self.take_read(call, span),
-            Operation::List => self.take_list(call, span),
+            Operation::List | Operation::Watch if tells_changes(&call) => {}
+            Operation::List | Operation::Watch => self.take_list(call, span),
             Operation::Provoke => self.evidence.provocations.push(Provocation {
                 span,
                 agent: call.agent.map(|agent| agent.0.into_owned()),
@@ -311,4 +312,9 @@ impl Gathering {
         self.filter_numbers.insert(filter, number);
         number
     }
+}
+
+/// Whether a list tells what changed since an earlier one only.
+fn tells_changes(call: &CallRef<'_>) -> bool {
+    call.sent.as_ref().is_some_and(|sent| sent.since.is_some())
 }

@@ -12,6 +12,7 @@ use reports::history::{
 use reports::result::{RequirementReport, RequirementVerdict};
 
 mod boundaries;
+mod changes;
 mod durable;
 mod guard;
 mod hardships;
