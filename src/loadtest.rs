@@ -44,6 +44,7 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
         target: outcome.target,
         generator: outcome.generator,
         intervals: outcome.intervals,
+        faults: outcome.faults,
         scenario_text: scenario.text,
         ..run::blank_report(Kind::Loadtest)
     };
