@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
+use conformance::catalogue::Selection;
 use conformance::judge::{Ask, judge_file};
 use reports::result::{Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{Findings, decide};
@@ -68,6 +69,17 @@ fn scenario(arguments: &Loadtest) -> Result<Scenario, Failure> {
 
 /// Points a scenario at a registry that runs already.
 fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), Failure> {
+    if let Some(fault) = scenario.faults.iter().find(|fault| fault.kind.needs_process()) {
+        return Err(Failure::new(
+            USAGE,
+            format!(
+                "the fault `{}` strikes the registry's process, which the harness does not own at {url}: leave out \
+                 `--target`, or take a scenario without faults of kind `{}`",
+                fault.name,
+                fault.kind.name()
+            ),
+        ));
+    }
     let target = &mut scenario.target;
     let was_ours = !matches!(target.kind, TargetKind::Url(_));
     target.kind = TargetKind::Url(url.to_owned());
@@ -98,7 +110,9 @@ fn drive(scenario: &Scenario, history: &Path, quiet: bool) -> Result<LoadOutcome
 
 /// What the scenario claims to decide, and whatever else the history proves.
 fn judged(scenario: &Scenario, history: &Path) -> Result<Vec<RequirementReport>, Failure> {
-    let ask = Ask { rerun: run::own_command(), ..Ask::default() };
+    let selection =
+        Selection::parse(scenario.profile.as_deref(), &[]).map_err(|error| Failure::new(USAGE, error))?;
+    let ask = Ask { selection, rerun: run::own_command(), ..Ask::default() };
     let judgement = judge_file(history, &ask).map_err(|error| Failure::new(TROUBLE, error))?;
     let says_something = |row: &RequirementReport| {
         matches!(row.verdict, RequirementVerdict::Pass | RequirementVerdict::Fail)

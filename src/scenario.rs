@@ -27,10 +27,13 @@ const FILES_AND_PIPES: u64 = 32;
 
 /// Reads a scenario that is to be run: what it claims must be decidable.
 pub(crate) fn load(path: &Path, set: &[String]) -> Result<Scenario, ScenarioError> {
-    scenarios::load_deciding(path, set, &|id| {
-        Selection::parse(None, &[id.to_owned()])
-            .map(drop)
-            .map_err(|_| "`wallflower conformance --list` says which requirements are checked".to_owned())
+    scenarios::load_deciding(path, set, &|id, profile| {
+        let one = [id.to_owned()];
+        Selection::parse(None, &one)
+            .map_err(|_| "`wallflower conformance --list` says which requirements are checked".to_owned())?;
+        Selection::parse(profile, &one).map(drop).map_err(|_| {
+            format!("it is not of the `profile` {}; leave the profile out", profile.unwrap_or_default())
+        })
     })
 }
 

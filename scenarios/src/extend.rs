@@ -133,7 +133,7 @@ pub(crate) fn naming_keys(list: &str) -> &'static [&'static str] {
 fn overlay_root(below: &mut Table, above: &Table) {
     for (key, item) in above {
         match (key, below.get_mut(key)) {
-            ("fleets" | "phases" | "thresholds", Some(old)) => overlay_list(key, old, item),
+            ("fleets" | "phases" | "faults" | "thresholds", Some(old)) => overlay_list(key, old, item),
             ("target", Some(old)) => {
                 leave_kind(old, item);
                 overlay_item(old, item);
@@ -155,6 +155,14 @@ fn leave_kind(below: &mut Item, above: &Item) {
         for key in ["command", "environment", "ready_path", "ready_timeout", "url"] {
             table.remove(key);
         }
+    }
+}
+
+/// A fault of another kind keeps only when it strikes.
+fn leave_fault(below: &mut Table, above: &Table) {
+    let kind = |table: &Table| table.get("kind").and_then(Item::as_str).map(str::to_owned);
+    if kind(above).is_some_and(|new| kind(below) != Some(new)) {
+        below.retain(|key, _| ["name", "phase", "at"].contains(&key));
     }
 }
 
@@ -192,6 +200,9 @@ fn overlay_list(list: &str, below: &mut Item, above: &Item) {
         match place.and_then(|index| Some((open.get_mut(index)?, old.get_mut(index)?))) {
             Some((place, old)) => {
                 *place = None;
+                if list == "faults" {
+                    leave_fault(old, entry);
+                }
                 overlay_table(old, entry);
             }
             None => old.push(entry.clone()),

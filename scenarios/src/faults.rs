@@ -129,12 +129,14 @@ impl FaultKind {
 
     /// How long it goes on, from its first instant until nothing of it is left but its aftermath.
     pub fn length(self) -> Duration {
-        let repeated = |times: u32, every: Duration, last: Duration| every * times.saturating_sub(1) + last;
+        let repeated = |times: u32, every: Duration, last: Duration| {
+            every.saturating_mul(times.saturating_sub(1)).saturating_add(last)
+        };
         match self {
             Self::Crash { over, back_after, .. } | Self::Leave { over, back_after, .. } => {
-                over + back_after.unwrap_or_default()
+                over.saturating_add(back_after.unwrap_or_default())
             }
-            Self::Churn { lasting, down, .. } => lasting + down,
+            Self::Churn { lasting, down, .. } => lasting.saturating_add(down),
             Self::Deploy { batches, every, down, .. } => repeated(batches, every, down),
             Self::Herd { down } => down,
             Self::Partition { lasting, .. }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::{Fault, Faults};
-use crate::model::{Connections, Discovery, Fleet, Policy, Popularity, Protocol};
+use crate::manner;
+use crate::model::{Fleet, Policy, Target};
 use crate::section::{Section, Value};
 use crate::values;
 
-pub(crate) const FLEET_KEYS: [&str; 9] = [
+pub(crate) const FLEET_KEYS: [&str; 15] = [
     "name",
     "agents",
     "type",
@@ -18,6 +19,12 @@ pub(crate) const FLEET_KEYS: [&str; 9] = [
     "capability_pool",
     "capabilities_per_agent",
     "dependencies_per_agent",
+    "popularity",
+    "zipf_exponent",
+    "connections",
+    "protocol",
+    "discovery",
+    "wait",
 ];
 
 /// Most agents of a scenario: what a registry holds by default (CONTRACT.md 4.1).
@@ -29,12 +36,12 @@ const MAX_PER_AGENT: u32 = 256;
 /// Most capabilities that a fleet can share.
 const MAX_POOL: u32 = 100_000;
 
-/// The target's policies by agent type, empty if the registry is to be asked for them; `None` if the target has
-/// faults, so that nothing can be said of types.
+/// The policies by agent type, empty if the registry is to be asked for them; `None` if the target has faults, so that
+/// nothing can be said of types.
 type Policies<'p> = Option<&'p BTreeMap<String, Policy>>;
 
-/// Reads all fleets.
-pub(crate) fn read_fleets(root: &Section<'_>, policies: Policies<'_>, faults: &mut Faults) -> Vec<Fleet> {
+/// Reads all fleets; `target` is `None` if it has faults.
+pub(crate) fn read_fleets(root: &Section<'_>, target: Option<&Target>, faults: &mut Faults) -> Vec<Fleet> {
     let sections = root.tables("fleets", faults);
     if root.value("fleets").is_none_or(|value| value.get_ref().as_array().is_some_and(|a| a.is_empty())) {
         faults.push(
@@ -46,7 +53,7 @@ pub(crate) fn read_fleets(root: &Section<'_>, policies: Policies<'_>, faults: &m
     let mut agents = 0_u64;
     let mut fleets = Vec::new();
     for mut section in sections {
-        let fleet = read_fleet(&mut section, policies, faults);
+        let fleet = read_fleet(&mut section, target, faults);
         if let Some(value) = section.value("name") {
             refuse_twin("fleet", value, &mut names, faults);
         }
@@ -88,7 +95,8 @@ pub(crate) fn refuse_twin(
     }
 }
 
-fn read_fleet(section: &mut Section<'_>, policies: Policies<'_>, faults: &mut Faults) -> Option<Fleet> {
+fn read_fleet(section: &mut Section<'_>, target: Option<&Target>, faults: &mut Faults) -> Option<Fleet> {
+    let policies = target.map(|target| &target.policies);
     section.refuse_unknown_keys(&FLEET_KEYS, faults);
     let name = section.required(
         "name",
@@ -115,6 +123,11 @@ fn read_fleet(section: &mut Section<'_>, policies: Policies<'_>, faults: &mut Fa
     };
     let capabilities_per_agent = of_pool("capabilities_per_agent", 1, faults);
     let dependencies_per_agent = of_pool("dependencies_per_agent", 0, faults);
+    let popularity = manner::read_popularity(section, faults);
+    let connections = manner::read_connections(section, faults);
+    let dialect = target.map(|target| target.dialect.as_str());
+    let protocol = manner::read_protocol(section, dialect, faults);
+    let discovery = manner::read_discovery(section, dialect, faults);
     Some(Fleet {
         name: name?,
         agents: agents?,
@@ -125,10 +138,10 @@ fn read_fleet(section: &mut Section<'_>, policies: Policies<'_>, faults: &mut Fa
         capability_pool: pool?,
         capabilities_per_agent: capabilities_per_agent?,
         dependencies_per_agent: dependencies_per_agent?,
-        popularity: Popularity::default(),
-        connections: Connections::default(),
-        protocol: Protocol::default(),
-        discovery: Discovery::default(),
+        popularity: popularity?,
+        connections: connections?,
+        protocol: protocol?,
+        discovery: discovery?,
     })
 }
 

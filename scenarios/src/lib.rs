@@ -3,8 +3,8 @@
 //! - [`model`]: a scenario that cannot be wrong, as the driver takes it.
 //! - [`error`]: errors that name file, line, key, what was found, what is known, and what to do.
 //! - `read`: from text to a scenario, or to every fault of the file at once.
-//! - `target`, `policies`, `fleets`, `phases`: the parts of a file.
-//! - `section`, `values`: tables and single values while they are read.
+//! - `target`, `policies`, `fleets` with `manner`, `phases`, `inject` with `overlap`, `thresholds`: the parts of a file.
+//! - `section`, `values`, `metric`: tables and single values while they are read.
 //! - `set`: `--set key=value`.
 //! - `extend`: a file that says only what differs from another one.
 //! - `origin`: from a place in the text that was read back to the file that it came from.
@@ -17,13 +17,18 @@ pub mod model;
 mod extend;
 mod faults;
 mod fleets;
+mod inject;
+mod manner;
+mod metric;
 mod origin;
+mod overlap;
 mod phases;
 mod policies;
 mod read;
 mod section;
 mod set;
 mod target;
+mod thresholds;
 mod values;
 
 use std::collections::BTreeMap;
@@ -32,6 +37,7 @@ use std::time::Duration;
 
 pub use error::ScenarioError;
 use model::{Policy, Scenario};
+pub use read::Decides;
 
 /// The scenarios that come with the program, from its root folder.
 pub const SHIPPED: [&str; 3] =
@@ -42,19 +48,15 @@ pub const SHIPPED: [&str; 3] =
 /// # Errors
 /// Every fault of the file at once, each with its place and a remedy.
 pub fn load(path: &Path, set: &[String]) -> Result<Scenario, ScenarioError> {
-    load_deciding(path, set, &|_| Ok(()))
+    load_deciding(path, set, &|_, _| Ok(()))
 }
 
-/// [`load`] for somebody who knows which requirements can be decided: `decides` is given an id and answers what to do
-/// where it cannot be.
+/// [`load`] for somebody who knows which requirements can be decided: `decides` is given an id and the scenario's
+/// profile, and answers what to do where it cannot be.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_deciding(
-    path: &Path,
-    set: &[String],
-    decides: &dyn Fn(&str) -> Result<(), String>,
-) -> Result<Scenario, ScenarioError> {
+pub fn load_deciding(path: &Path, set: &[String], decides: Decides<'_>) -> Result<Scenario, ScenarioError> {
     let text = error::read_file(path, &SHIPPED)?;
     parse_deciding(&path.display().to_string(), &text, set, decides)
 }
@@ -64,14 +66,14 @@ pub fn load_deciding(
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str, set: &[String]) -> Result<Scenario, ScenarioError> {
-    parse_deciding(name, text, set, &|_| Ok(()))
+    parse_deciding(name, text, set, &|_, _| Ok(()))
 }
 
 fn parse_deciding(
     name: &str,
     text: &str,
     set: &[String],
-    decides: read::Decides<'_>,
+    decides: Decides<'_>,
 ) -> Result<Scenario, ScenarioError> {
     let layers = extend::layers(name, text)?;
     let text = set::apply(&extend::flattened(&layers), set)?;

@@ -1,16 +1,15 @@
-//! `[[phases]]` and `[[thresholds]]`: what happens, and what must hold.
+//! `[[phases]]`: what happens.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::{Fault, Faults};
 use crate::fleets::refuse_twin;
-use crate::model::{Metric, Phase, PhaseKind, Threshold};
+use crate::model::{Phase, PhaseKind};
 use crate::section::{Section, Value};
 use crate::values::{self, short_duration};
 
 pub(crate) const PHASE_KEYS: [&str; 5] = ["name", "kind", "duration", "share", "over"];
-pub(crate) const THRESHOLD_KEYS: [&str; 3] = ["phase", "metric", "limit"];
 
 const KINDS: [&str; 4] = ["ramp", "hold", "crash", "recover"];
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -49,7 +48,7 @@ pub(crate) fn read_phases(root: &Section<'_>, faults: &mut Faults) -> Vec<Phase>
         }
         phases.extend(phase);
     }
-    refuse_impossible_order(&sections, faults);
+    refuse_impossible_order(root, &sections, faults);
     phases
 }
 
@@ -112,18 +111,39 @@ fn read_kind(
     }
 }
 
+/// The names of all phases, those with a fault among them.
+pub(crate) fn phase_names<'a>(root: &Section<'a>) -> Vec<&'a str> {
+    // Faults of the phases themselves have been reported.
+    let sections = root.tables("phases", &mut Faults::default());
+    sections.iter().filter_map(|section| section.value("name")?.get_ref().as_str()).collect()
+}
+
+/// The name of one of `phases`.
+pub(crate) fn read_phase_name(key: &str, value: &Value<'_>, phases: &[&str]) -> Result<String, Fault> {
+    let name = values::text(key, value)?;
+    if phases.contains(&name.as_str()) {
+        return Ok(name);
+    }
+    Err(Fault::at(value.span(), format!("no phase is called `{name}`"), "unknown phase")
+        .help(values::suggestion(&name, phases, "phases")))
+}
+
 /// One ramp, and nothing that needs agents before it; a recovery only after a crash.
-fn refuse_impossible_order(sections: &[Section<'_>], faults: &mut Faults) {
-    let kinds: Vec<(&str, &Value<'_>)> = sections
+fn refuse_impossible_order(root: &Section<'_>, sections: &[Section<'_>], faults: &mut Faults) {
+    let emptied = phases_left_without_some(root);
+    let kinds: Vec<(&str, &Value<'_>, bool)> = sections
         .iter()
-        .filter_map(|section| section.value("kind"))
-        .filter_map(|value| Some((value.get_ref().as_str()?, value)))
+        .filter_map(|section| Some((section.value("kind")?, section)))
+        .filter_map(|(value, section)| {
+            let name = section.value("name").and_then(|value| value.get_ref().as_str());
+            Some((value.get_ref().as_str()?, value, name.is_some_and(|name| emptied.contains(&name))))
+        })
         .collect();
     // A kind that is missing or unknown might have been meant as any of them; its own fault is enough.
-    if kinds.len() < sections.len() || kinds.iter().any(|(kind, _)| !KINDS.contains(kind)) {
+    if kinds.len() < sections.len() || kinds.iter().any(|(kind, ..)| !KINDS.contains(kind)) {
         return;
     }
-    if let (None, Some(first)) = (kinds.iter().find(|(kind, _)| *kind == "ramp"), sections.first()) {
+    if let (None, Some(first)) = (kinds.iter().find(|(kind, ..)| *kind == "ramp"), sections.first()) {
         faults.push(
             Fault::at(first.span.clone(), "no phase is a ramp, so no agent ever starts", "the first phase")
                 .help("begin with a phase of kind `ramp`"),
@@ -132,7 +152,7 @@ fn refuse_impossible_order(sections: &[Section<'_>], faults: &mut Faults) {
     }
     let mut ramp: Option<&Value<'_>> = None;
     let mut crashed = false;
-    for (kind, value) in kinds {
+    for (kind, value, emptied) in kinds {
         match (kind, ramp) {
             ("ramp", None) => ramp = Some(value),
             ("ramp", Some(first)) => faults.push(
@@ -150,63 +170,16 @@ fn refuse_impossible_order(sections: &[Section<'_>], faults: &mut Faults) {
             ),
             _ => {}
         }
-        crashed = kind == "crash" || (crashed && kind != "recover");
+        crashed = emptied || kind == "crash" || (crashed && kind != "recover");
     }
 }
 
-/// Reads all thresholds. Phase names are taken from the file, so that a phase with a fault is still known.
-pub(crate) fn read_thresholds(root: &Section<'_>, faults: &mut Faults) -> Vec<Threshold> {
-    // Faults of the phases themselves have been reported.
-    let phases: Vec<&str> = root
-        .tables("phases", &mut Faults::default())
-        .iter()
-        .filter_map(|section| section.value("name")?.get_ref().as_str())
-        .collect();
-    let mut seen = BTreeMap::new();
-    let mut thresholds = Vec::new();
-    for mut section in root.tables("thresholds", faults) {
-        section.refuse_unknown_keys(&THRESHOLD_KEYS, faults);
-        let phase = section.required(
-            "phase",
-            "phase = \"hold\"",
-            |key, value| {
-                let name = values::text(key, value)?;
-                if phases.contains(&name.as_str()) {
-                    return Ok(name);
-                }
-                Err(Fault::at(value.span(), format!("no phase is called `{name}`"), "unknown phase")
-                    .help(values::suggestion(&name, &phases, "phases")))
-            },
-            faults,
-        );
-        let metric = section.required("metric", "metric = \"heartbeat.response.p99\"", read_metric, faults);
-        let limit = section.required(
-            "limit",
-            "limit = \"100ms\"",
-            |key, value| values::limit(key, value, metric),
-            faults,
-        );
-        let (Some(phase), Some(metric), Some(limit)) = (phase, metric, limit) else { continue };
-        let twin = seen.insert((phase.clone(), metric.to_string()), section.span.clone());
-        if let Some(first) = twin {
-            faults.push(
-                Fault::at(
-                    section.span.clone(),
-                    format!("`{metric}` has two limits in `{phase}`"),
-                    "the second",
-                )
-                .and_at(first, "the first")
-                .help("keep the stricter one"),
-            );
-        }
-        thresholds.push(Threshold { phase, metric, limit, window: None, grace: Duration::ZERO });
-    }
-    thresholds
-}
-
-fn read_metric(key: &str, value: &Value<'_>) -> Result<Metric, Fault> {
-    let text = values::text(key, value)?;
-    values::parse_metric(&text).map_err(|(reason, remedy)| {
-        Fault::at(value.span(), format!("`{text}` is no metric: {reason}"), "unknown metric").help(remedy)
-    })
+/// The phases with a fault that ends agents and does not bring them back by itself.
+fn phases_left_without_some<'a>(root: &Section<'a>) -> Vec<&'a str> {
+    let word = |section: &Section<'a>, key: &str| section.value(key)?.get_ref().as_str();
+    let ends = |section: &Section<'a>| {
+        matches!(word(section, "kind"), Some("crash" | "leave")) && section.value("back_after").is_none()
+    };
+    let sections = root.tables("faults", &mut Faults::default());
+    sections.iter().filter(|section| ends(section)).filter_map(|section| word(section, "phase")).collect()
 }

@@ -8,14 +8,16 @@ use toml::de::DeTable;
 use crate::error::{Fault, Faults, ScenarioError};
 use crate::extend::{EXTENDS, Layer};
 use crate::fleets::{read_fleets, refuse_twin};
+use crate::inject::read_faults;
 use crate::model::Scenario;
 use crate::origin::Origins;
-use crate::phases::{read_phases, read_thresholds};
+use crate::phases::read_phases;
 use crate::section::{Section, Value};
 use crate::target::read_target;
+use crate::thresholds;
 use crate::values;
 
-pub(crate) const ROOT_KEYS: [&str; 11] = [
+pub(crate) const ROOT_KEYS: [&str; 15] = [
     EXTENDS,
     "name",
     "description",
@@ -23,14 +25,25 @@ pub(crate) const ROOT_KEYS: [&str; 11] = [
     "requirements",
     "call_timeout",
     "max_in_flight",
+    "source_addresses",
+    "workers",
+    "profile",
     "target",
     "fleets",
     "phases",
+    "faults",
     "thresholds",
 ];
 
-/// Whether a requirement of this id can be decided; else the remedy. The catalogue is another crate's.
-pub(crate) type Decides<'a> = &'a dyn Fn(&str) -> Result<(), String>;
+/// Whether a requirement of this id can be decided where only those of a profile are judged; else the remedy. The
+/// catalogue is another crate's.
+pub type Decides<'a> = &'a dyn Fn(&str, Option<&str>) -> Result<(), String>;
+
+/// The profiles, as `wallflower conformance` names them; without one all of them are judged.
+const PROFILES: [&str; 4] = ["core", "contract", "durable", "mcp"];
+/// Addresses 127.0.0.1 and on.
+const MAX_SOURCE_ADDRESSES: u32 = 250;
+const MAX_WORKERS: u32 = 64;
 
 /// Longest description: one sentence.
 const MAX_DESCRIPTION: usize = 500;
@@ -105,7 +118,11 @@ fn read_root(
     let call_timeout = root.or("call_timeout", Duration::from_secs(2), values::positive_duration, faults);
     let max_in_flight =
         root.or("max_in_flight", 512, |key, value| values::small(key, value, 1..=65_536), faults);
-    let requirements = read_requirements(root, decides, faults);
+    let of = |most: u32| move |key: &str, value: &Value<'_>| values::small(key, value, 0..=most);
+    let source_addresses = root.or("source_addresses", 0, of(MAX_SOURCE_ADDRESSES), faults);
+    let workers = root.or("workers", 0, of(MAX_WORKERS), faults);
+    let profile = root.optional("profile", |key, value| values::one_of(key, value, &PROFILES), faults);
+    let requirements = read_requirements(root, profile, decides, faults);
     let sound = faults.count();
     let target = match root.value("target") {
         Some(value) => faults
@@ -116,10 +133,17 @@ fn read_root(
             None
         }
     };
-    let policies = target.as_ref().filter(|_| faults.count() == sound).map(|target| &target.policies);
-    let fleets = read_fleets(root, policies, faults);
+    let sound_target = target.as_ref().filter(|_| faults.count() == sound);
+    let fleets = read_fleets(root, sound_target, faults);
+    let before_phases = faults.count();
     let phases = read_phases(root, faults);
-    let thresholds = read_thresholds(root, faults);
+    let kind = sound_target.map(|target| &target.kind);
+    // Instants in a run whose phases have faults are not known.
+    let timeline = (faults.count() == before_phases).then_some(phases.as_slice());
+    let injected = read_faults(root, timeline, kind, faults);
+    let is_whole = faults.count() == before_phases;
+    let context = thresholds::Context { phases: &phases, faults: &injected, target: kind, is_whole };
+    let thresholds = thresholds::read_thresholds(root, &context, faults);
     Some(Scenario {
         name: name?,
         description: description?,
@@ -131,10 +155,10 @@ fn read_root(
         requirements,
         call_timeout: call_timeout?,
         max_in_flight: max_in_flight?,
-        source_addresses: 0,
-        workers: 0,
-        profile: None,
-        faults: Vec::new(),
+        source_addresses: source_addresses?,
+        workers: workers?,
+        profile: profile.map(str::to_owned),
+        faults: injected,
         text: text.to_owned(),
     })
 }
@@ -152,7 +176,12 @@ fn read_description(key: &str, value: &Value<'_>) -> Result<String, Fault> {
     Ok(text)
 }
 
-fn read_requirements(root: &Section<'_>, decides: Decides<'_>, faults: &mut Faults) -> Vec<String> {
+fn read_requirements(
+    root: &Section<'_>,
+    profile: Option<&str>,
+    decides: Decides<'_>,
+    faults: &mut Faults,
+) -> Vec<String> {
     let Some(list) = root.optional("requirements", values::texts, faults) else { return Vec::new() };
     let mut seen = BTreeMap::new();
     let mut requirements = Vec::new();
@@ -161,7 +190,7 @@ fn read_requirements(root: &Section<'_>, decides: Decides<'_>, faults: &mut Faul
             faults.push(
                 Fault::at(value.span(), format!("`{id}` is no id of a requirement"), "unknown").help(remedy),
             );
-        } else if let Err(remedy) = decides(&id) {
+        } else if let Err(remedy) = decides(&id, profile) {
             // An id that nothing decides would leave the run undecided for ever: better to say so before it starts.
             faults.push(
                 Fault::at(value.span(), format!("`{id}` cannot be decided"), "not checked").help(remedy),

@@ -4,9 +4,11 @@ use toml_edit::{DocumentMut, Item, Key, Table, Value};
 
 use crate::error::ScenarioError;
 use crate::fleets::FLEET_KEYS;
-use crate::phases::{PHASE_KEYS, THRESHOLD_KEYS};
+use crate::inject::FAULT_KEYS;
+use crate::phases::PHASE_KEYS;
 use crate::read::ROOT_KEYS;
 use crate::target::TARGET_KEYS;
+use crate::thresholds::THRESHOLD_KEYS;
 use crate::values::suggestion;
 
 /// What a `--set` looks like, for remedies.
@@ -77,6 +79,7 @@ fn known_keys(path: &[&str]) -> Option<&'static [&'static str]> {
         }
         ["fleets", _, _] => Some(&FLEET_KEYS),
         ["phases", _, _] => Some(&PHASE_KEYS),
+        ["faults", _, _] => Some(&FAULT_KEYS),
         ["thresholds", _, _] => Some(&THRESHOLD_KEYS),
         _ => None,
     }

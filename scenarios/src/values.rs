@@ -1,4 +1,4 @@
-//! Single values: words, names, numbers, durations, shares, metrics.
+//! Single values: words, names, numbers, durations, shares.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::error::Fault;
-use crate::model::{Figure, Limit, Metric, Percentile, RecoveryFigure, Which};
 use crate::section::{Value, described};
 
 /// The units of a duration, as a hint.
-const UNITS: &str = "a whole number with one of the units us, ms, s, m, h, such as \"250ms\" or \"1m30s\"";
+pub(crate) const UNITS: &str =
+    "a whole number with one of the units us, ms, s, m, h, such as \"250ms\" or \"1m30s\"";
 
 /// What is wanted where something else stands.
 const TEXT: &str = "a text in quotes";
@@ -104,6 +104,19 @@ pub(crate) fn share(key: &str, value: &Value<'_>, most: f64) -> Result<f64, Faul
         .help(format!("a share from 0 to {most}, such as {}", most * 0.3)))
 }
 
+/// `true` or `false`.
+pub(crate) fn truth(key: &str, value: &Value<'_>) -> Result<bool, Fault> {
+    match value.get_ref() {
+        DeValue::Boolean(truth) => Ok(*truth),
+        found => Err(Fault::at(
+            value.span(),
+            format!("`{key}` is {}, not true or false", described(found)),
+            "true or false is expected here",
+        )
+        .help(format!("without quotes, such as {key} = true"))),
+    }
+}
+
 /// A duration above 0.
 pub(crate) fn positive_duration(key: &str, value: &Value<'_>) -> Result<Duration, Fault> {
     let duration = duration(key, value)?;
@@ -195,162 +208,6 @@ pub(crate) fn path(key: &str, value: &Value<'_>) -> Result<String, Fault> {
 pub(crate) fn texts<'a>(key: &str, value: &'a Value<'a>) -> Result<Vec<(String, &'a Value<'a>)>, Fault> {
     let list = value.get_ref().as_array().ok_or_else(|| wrong_type(key, value, "a list of texts"))?;
     list.iter().map(|entry| text(key, entry).map(|text| (text, entry))).collect()
-}
-
-const OPERATIONS: [&str; 9] =
-    ["heartbeat", "register", "renew", "probe", "leave", "list", "read", "capabilities", "all"];
-const DURATIONS: [(&str, Which); 3] =
-    [("response", Which::Response), ("service", Which::Service), ("lag", Which::Lag)];
-const PERCENTILES: [(&str, Percentile); 5] = [
-    ("p50", Percentile::P50),
-    ("p90", Percentile::P90),
-    ("p99", Percentile::P99),
-    ("p999", Percentile::P999),
-    ("max", Percentile::Max),
-];
-
-/// Reads `renew.response.p99` or `list.errors`; else says what is wrong and what to write instead.
-pub(crate) fn parse_metric(text: &str) -> Result<Metric, (String, String)> {
-    let mut words = text.split('.');
-    let word = words.next().unwrap_or_default();
-    let operation = OPERATIONS.iter().find(|&&known| known == word).copied().ok_or_else(|| {
-        (format!("no operation is called `{word}`"), suggestion(word, &OPERATIONS, "operations"))
-    })?;
-    let figures = ["response", "service", "lag", "errors", "misses"];
-    let word = words.next().unwrap_or_default();
-    let figure = match word {
-        "errors" => Figure::Errors,
-        "misses" => Figure::Misses,
-        _ => {
-            let which = DURATIONS.iter().find(|(name, _)| *name == word).ok_or_else(|| {
-                (format!("no figure of a call is called `{word}`"), suggestion(word, &figures, "figures"))
-            })?;
-            let word = words.next().unwrap_or_default();
-            let known = PERCENTILES.map(|(name, _)| name);
-            let percentile = PERCENTILES.iter().find(|(name, _)| *name == word).ok_or_else(|| {
-                (format!("no percentile is called `{word}`"), suggestion(word, &known, "percentiles"))
-            })?;
-            Figure::Duration { which: which.1, percentile: percentile.1 }
-        }
-    };
-    match words.next() {
-        None => Ok(Metric { operation, figure }),
-        Some(more) => Err((
-            format!("nothing may follow, but `{more}` does"),
-            "such as `heartbeat.response.p99`, `list.errors`, `all.misses`".to_owned(),
-        )),
-    }
-}
-
-impl std::fmt::Display for Metric {
-    /// As scenario files write it.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let named = |name: Option<&'static str>| name.unwrap_or_default();
-        match self.figure {
-            Figure::Errors => write!(formatter, "{}.errors", self.operation),
-            Figure::Misses => write!(formatter, "{}.misses", self.operation),
-            Figure::Duration { which, percentile } => {
-                let which = named(DURATIONS.iter().find(|known| known.1 == which).map(|known| known.0));
-                let percentile =
-                    named(PERCENTILES.iter().find(|known| known.1 == percentile).map(|known| known.0));
-                write!(formatter, "{}.{which}.{percentile}", self.operation)
-            }
-            Figure::Freshness { what, percentile } => {
-                let percentile =
-                    named(PERCENTILES.iter().find(|known| known.1 == percentile).map(|known| known.0));
-                write!(formatter, "freshness.{what}.{percentile}")
-            }
-            Figure::Recovery(RecoveryFigure::FirstSuccess) => formatter.write_str("recovery.first_success"),
-            Figure::Recovery(RecoveryFigure::Live) => formatter.write_str("recovery.live"),
-            Figure::Recovery(RecoveryFigure::PeakRegistrations) => {
-                formatter.write_str("recovery.peak_registrations")
-            }
-            Figure::MemorySlope => formatter.write_str("registry.memory_slope"),
-            Figure::PeakOverMean => formatter.write_str("arrivals.peak_over_mean"),
-        }
-    }
-}
-
-impl std::fmt::Display for Limit {
-    /// As scenario files write it.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Duration(duration) => formatter.write_str(&short_duration(*duration)),
-            // Rounded to what a reader can mean, since 0.001 * 100 is not quite 0.1.
-            Self::Share(share) => write!(formatter, "{}%", (share * 1e8).round() / 1e6),
-            Self::Number(number) => write!(formatter, "{number}"),
-            Self::BytesPerMinute(bytes) => {
-                write!(formatter, "{}MiB/min", (bytes / 1_048_576.0 * 1e3).round() / 1e3)
-            }
-        }
-    }
-}
-
-/// Reads the limit of a metric: a duration, or a share such as `"0.1%"`.
-pub(crate) fn limit(key: &str, value: &Value<'_>, metric: Option<Metric>) -> Result<Limit, Fault> {
-    match metric.map(|metric| metric.figure) {
-        Some(
-            Figure::Duration { .. }
-            | Figure::Freshness { .. }
-            | Figure::Recovery(RecoveryFigure::FirstSuccess | RecoveryFigure::Live),
-        ) => {
-            // A per cent sign after a duration metric is a mix-up worth its own words.
-            if let Some(text) = value.get_ref().as_str().filter(|text| text.ends_with('%')) {
-                return Err(Fault::at(
-                    value.span(),
-                    format!("`{key}` is \"{text}\", but the metric is a duration"),
-                    "a duration is expected here",
-                )
-                .help(UNITS));
-            }
-            positive_duration(key, value).map(Limit::Duration)
-        }
-        Some(Figure::Errors | Figure::Misses) => percentage(key, value).map(Limit::Share),
-        Some(Figure::Recovery(RecoveryFigure::PeakRegistrations) | Figure::PeakOverMean) => {
-            number(key, value).map(Limit::Number)
-        }
-        Some(Figure::MemorySlope) => growth(key, value).map(Limit::BytesPerMinute),
-        // The metric is unknown, so the limit cannot be judged; the metric's fault is enough.
-        None => Ok(Limit::Share(0.0)),
-    }
-}
-
-fn percentage(key: &str, value: &Value<'_>) -> Result<f64, Fault> {
-    let number = value.get_ref().as_str().and_then(|text| text.strip_suffix('%')).map(str::trim);
-    match number.and_then(|number| number.parse::<f64>().ok()) {
-        Some(number) if (0.0..=100.0).contains(&number) => Ok(number / 100.0),
-        _ => Err(Fault::at(
-            value.span(),
-            format!("`{key}` is {}, not a share of the calls", described(value.get_ref())),
-            "a share is expected here",
-        )
-        .help("write it in per cent, from \"0%\" to \"100%\", such as \"0.1%\"")),
-    }
-}
-
-fn number(key: &str, value: &Value<'_>) -> Result<f64, Fault> {
-    share(key, value, f64::MAX).map_err(|_| {
-        Fault::at(
-            value.span(),
-            format!("`{key}` is {}, not a number from 0 on", described(value.get_ref())),
-            "a number is expected here",
-        )
-        .help("write it as a number, such as 3 or 1.5")
-    })
-}
-
-/// Growth in MiB a minute.
-fn growth(key: &str, value: &Value<'_>) -> Result<f64, Fault> {
-    let number = value.get_ref().as_str().and_then(|text| text.strip_suffix("MiB/min")).map(str::trim);
-    match number.and_then(|number| number.parse::<f64>().ok()) {
-        Some(number) if number.is_finite() && number >= 0.0 => Ok(number * 1_048_576.0),
-        _ => Err(Fault::at(
-            value.span(),
-            format!("`{key}` is {}, not a growth of memory", described(value.get_ref())),
-            "a growth is expected here",
-        )
-        .help("write it in MiB a minute, such as \"1MiB/min\" or \"0.5MiB/min\"")),
-    }
 }
 
 /// The families of requirements.

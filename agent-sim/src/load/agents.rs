@@ -28,6 +28,7 @@ pub(super) struct Agents {
 struct Can {
     probe: bool,
     renew: bool,
+    leave: bool,
 }
 
 impl Can {
@@ -126,8 +127,10 @@ impl Agents {
     pub(super) fn new(plan: Arc<Plan>, endpoints: Vec<SocketAddr>, dialect: &dyn Dialect) -> Self {
         let agent_id = "a".to_owned();
         let probe = Call::Probe { agent_id: agent_id.clone(), wiring_revision: None };
+        let leave = dialect.request(&Call::Leave { agent_id: agent_id.clone() }).is_some();
         let renew = Call::Renew { agent_id, status: None, order: None, wiring_revision: None };
-        let can = Can { probe: dialect.request(&probe).is_some(), renew: dialect.request(&renew).is_some() };
+        let can =
+            Can { probe: dialect.request(&probe).is_some(), renew: dialect.request(&renew).is_some(), leave };
         Self { states: vec![State::default(); endpoints.len()], plan, endpoints, can, registered: 0, peak: 0 }
     }
 
@@ -171,12 +174,17 @@ impl Agents {
                     Due::Miss(Operation::List)
                 }
             }
-            Action::Crash => {
+            Action::Crash | Action::Leave => {
                 state.running = false;
+                let incarnation = state.incarnation;
                 if std::mem::take(&mut state.registered) {
                     self.registered -= 1;
                 }
-                Due::Nothing
+                // Where there is no deregistration, an agent can only fall silent.
+                match action {
+                    Action::Leave if self.can.leave => task(incarnation, Operation::Leave, 0),
+                    _ => Due::Nothing,
+                }
             }
             Action::Observe => task(0, Operation::List, 0),
         }
@@ -196,6 +204,10 @@ impl Agents {
     /// Whether the process that wanted a call still runs.
     pub(super) fn wants(&self, task: Task) -> bool {
         let Some(agent) = task.agent else { return true };
+        // A process that goes says so, though it runs no more.
+        if task.operation == Operation::Leave {
+            return true;
+        }
         let state = index(agent).and_then(|index| self.states.get(index));
         state.is_some_and(|state| state.running && state.incarnation == task.incarnation)
     }
@@ -210,6 +222,9 @@ impl Agents {
             let state = state_of(&mut self.states, agent)?;
             let if_none_match = state.etags.get(turn).cloned().flatten().map(String::from);
             return Some(Call::List { filter: Filter { capability, ..Filter::default() }, if_none_match });
+        }
+        if task.operation == Operation::Leave {
+            return Some(Call::Leave { agent_id: self.plan.agent_id(agent) });
         }
         let endpoint = *self.endpoints.get(index(agent)?)?;
         let state = state_of(&mut self.states, agent)?;
@@ -231,7 +246,7 @@ impl Agents {
     /// What an answer comes to: what the agent learns, and the call that it makes at once.
     pub(super) fn answered(&mut self, task: Task, answered: &Answered) -> Consequence {
         let Some(agent) = task.agent else { return Consequence::default() };
-        if !self.wants(task) {
+        if task.operation == Operation::Leave || !self.wants(task) {
             return Consequence::default();
         }
         let turn = if task.operation == Operation::List { self.plan.question(agent, task.poll).0 } else { 0 };
@@ -270,7 +285,7 @@ impl Agents {
 
     /// Gives up a call that was never made; tells how many misses it caused.
     pub(super) fn dropped(&mut self, task: Task) -> u32 {
-        if !self.wants(task) {
+        if task.operation == Operation::Leave || !self.wants(task) {
             return 0;
         }
         let Some(state) = task.agent.and_then(|agent| state_of(&mut self.states, agent)) else { return 0 };

@@ -228,3 +228,22 @@ fn the_harness_itself_asks_for_everything_without_a_tag() {
     let expected = Call::List { filter: Filter::default(), if_none_match: None };
     assert_eq!((agents.call(own), agents.wants(own)), (Some(expected), true));
 }
+
+#[test]
+fn an_agent_that_leaves_says_so_once_and_the_answer_changes_nothing() {
+    let mut agents = agents("wallflower", 0);
+    let start = task(&mut agents, 0, 3, Action::Register { incarnation: 1 });
+    agents.answered(start, &answer(start, 1, Outcome::Renewed));
+    let beat = task(&mut agents, 10, 3, Action::Beat { number: 0 });
+    let leave = task(&mut agents, 20, 3, Action::Leave);
+    assert_eq!((leave.operation, agents.registered()), (Operation::Leave, 0));
+    assert!(agents.wants(leave) && !agents.wants(beat));
+    assert_eq!(agents.call(leave), Some(Call::Leave { agent_id: "web-000004".to_owned() }));
+    assert_eq!(agents.answered(beat, &answer(beat, 25, Outcome::Renewed)), Consequence::default());
+    assert_eq!(agents.answered(leave, &answer(leave, 30, Outcome::TimedOut)), Consequence::default());
+    // The next process is none of its business, even if it is there already.
+    let next = task(&mut agents, 40, 3, Action::Register { incarnation: 2 });
+    assert_eq!(agents.dropped(leave), 0);
+    agents.answered(next, &answer(next, 41, Outcome::Renewed));
+    assert_eq!(agents.registered(), 1);
+}

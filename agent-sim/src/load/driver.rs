@@ -211,6 +211,8 @@ impl Driver {
         let due = self.agents.due(planned);
         if let (Action::Crash, Some(agent)) = (planned.action, planned.agent) {
             self.network.release(agent);
+        }
+        if let (Action::Crash | Action::Leave, Some(agent)) = (planned.action, planned.agent) {
             self.recovery.gone(agent);
         }
         match due {

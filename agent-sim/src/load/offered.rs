@@ -83,20 +83,23 @@ pub fn offered(plan: &Arc<Plan>, dialect: &dyn Dialect) -> Vec<OfferedPhase> {
         }
         match planned.action {
             Action::Register { .. } => alive += 1,
-            Action::Crash => alive = alive.saturating_sub(1),
+            Action::Crash | Action::Leave => alive = alive.saturating_sub(1),
             _ => {}
         }
         phase.agents = phase.agents.max(alive);
         let Due::Call(task) = agents.due(planned) else { continue };
         agents.answered(task, &at_once(task));
         let name = if task.agent.is_none() { "observe" } else { task.operation.name() };
-        *phase.calls.entry(name).or_default() += 1;
+        // Impatient agents repeat a heartbeat at once after its answer.
+        let repeated = task.agent.filter(|_| task.operation.is_heartbeat());
+        let calls = 1 + repeated.map_or(0, |agent| u64::from(plan.retries(agent, planned.instant_us)));
+        *phase.calls.entry(name).or_default() += calls;
         let start_us = plan.phases().get(index).map_or(0, |phase| phase.start_us);
         let number = (planned.instant_us - start_us) / STRETCH_US;
         if (stretch.0, stretch.1) != (index, number) {
             stretch = (index, number, 0);
         }
-        stretch.2 += 1;
+        stretch.2 += calls;
         phase.busiest_100ms = phase.busiest_100ms.max(stretch.2);
     }
     phases

@@ -154,8 +154,7 @@ impl Recovery {
             let fresh = self.should_live.filter(|(counted_us, _)| {
                 fault.looked && (*counted_us..*counted_us + COUNT_PERIOD_US).contains(&at_us)
             });
-            let (counted_us, should_live) =
-                fresh.unwrap_or_else(|| (at_us, u64::from(self.plan.should_live(at_us))));
+            let (counted_us, should_live) = fresh.unwrap_or_else(|| (at_us, self.plan.should_live(at_us)));
             self.should_live = Some((counted_us, should_live));
             fault.looked = true;
             if self.count * 100 >= should_live * 99 {
@@ -195,7 +194,7 @@ impl Aftermath {
         let lives = plan.lives(agent);
         match self.affected {
             Affected::All => true,
-            Affected::Partitioned(index) => plan.partitioned(agent) == Some(index),
+            Affected::Partitioned(index) => plan.strikes(index, agent),
             Affected::Returned => lives.iter().skip(1).any(|life| during(life.start_us)),
             Affected::Replaced => lives.windows(2).any(|pair| match pair {
                 [ended, next] => ended.crash_us.is_some_and(during) && next.start_us < self.until_us,

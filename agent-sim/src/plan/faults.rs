@@ -2,7 +2,8 @@
 
 use scenarios::model::{FaultKind, Scenario};
 
-use super::chance::{Draws, Question};
+use super::chance::{Draws, Question, rank};
+use super::lives::rounded_share;
 use super::{PhaseSpan, Plan, micros};
 
 /// A fault with its instants, microseconds since the run began.
@@ -61,32 +62,63 @@ fn strokes(kind: FaultKind, start_us: u64) -> Vec<(u64, u64)> {
         .collect()
 }
 
+/// The last of those that a fault of a share of all agents strikes, by their lots; `None`: it strikes nobody, or is none
+/// of a share of all.
+pub(super) type LastLot = Option<(u64, u32)>;
+
 impl Plan {
     /// What goes wrong on purpose, in the order of its instants.
     pub fn faults(&self) -> &[PlannedFault] {
         &self.faults
     }
 
-    /// The index among [`Plan::faults`] of the first partition that an agent is in; `None`: it is in none.
+    /// The index among [`Plan::faults`] of the first partition that an agent is in; `None`: it is in none. All
+    /// partitions draw the same lots, so that those of a smaller share are in a larger one too.
     pub fn partitioned(&self, agent: u32) -> Option<usize> {
-        let (fleet, _, number) = self.fleet_of(agent)?;
-        let draws = Draws { seed: self.seed, fleet, agent: number };
-        self.faults.iter().enumerate().position(|(index, fault)| match fault.kind {
-            FaultKind::Partition { share, .. } => {
-                let part = u32::MAX - u32::try_from(index).unwrap_or_default();
-                draws.share(Question::Crash, part, 0) < share
-            }
-            _ => false,
-        })
+        let is_partition = |index: &usize| {
+            let kind = self.faults.get(*index).map(|fault| fault.kind);
+            matches!(kind, Some(FaultKind::Partition { .. }))
+        };
+        (0..self.faults.len()).filter(is_partition).find(|index| self.strikes(*index, agent))
     }
 
-    /// How many agents should live at an instant. Looks at every agent.
-    pub fn should_live(&self, instant_us: u64) -> u32 {
-        let lives = |agent: &u32| {
-            self.lives(*agent).iter().any(|life| {
-                life.start_us <= instant_us && life.crash_us.is_none_or(|crash_us| instant_us < crash_us)
-            })
+    /// How often an agent repeats a heartbeat of this instant at once after its answer.
+    pub fn retries(&self, agent: u32, instant_us: u64) -> u32 {
+        let storm = self.faults.iter().enumerate().find_map(|(index, fault)| match fault.kind {
+            FaultKind::RetryStorm { retries, .. } if (fault.start_us..fault.end_us).contains(&instant_us) => {
+                Some((index, retries))
+            }
+            _ => None,
+        });
+        storm.filter(|(index, _)| self.strikes(*index, agent)).map_or(0, |(_, retries)| retries)
+    }
+
+    /// Whether the partition or retry storm of this index among [`Plan::faults`] strikes an agent.
+    pub fn strikes(&self, fault: usize, agent: u32) -> bool {
+        let last = self.last_lots.get(fault).copied().flatten();
+        last.is_some_and(|last| self.lot(agent).is_some_and(|lot| (lot, agent) <= last))
+    }
+
+    fn lot(&self, agent: u32) -> Option<u64> {
+        let (fleet, _, number) = self.fleet_of(agent)?;
+        let draws = Draws { seed: self.seed, fleet, agent: number };
+        Some(rank(&mut draws.generator(Question::Lot, 0, 0)))
+    }
+
+    /// Draws the lots of all agents once, if a fault asks for them.
+    pub(super) fn last_lots(&self) -> Vec<LastLot> {
+        let share = |kind| match kind {
+            FaultKind::Partition { share, .. } | FaultKind::RetryStorm { share, .. } => Some(share),
+            _ => None,
         };
-        u32::try_from((0..self.agents()).filter(lives).count()).unwrap_or(u32::MAX)
+        let shares: Vec<Option<f64>> = self.faults.iter().map(|fault| share(fault.kind)).collect();
+        if shares.iter().all(Option::is_none) {
+            return Vec::new();
+        }
+        let mut lots: Vec<(u64, u32)> =
+            (0..self.agents).filter_map(|agent| Some((self.lot(agent)?, agent))).collect();
+        lots.sort_unstable();
+        let last = |share| rounded_share(lots.len(), share).checked_sub(1).and_then(|index| lots.get(index));
+        shares.into_iter().map(|share| last(share?).copied()).collect()
     }
 }

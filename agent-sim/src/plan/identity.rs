@@ -1,9 +1,10 @@
 //! What each agent declares, worked out again whenever it is asked for: nothing of it is kept in memory.
 
+use rand_chacha::ChaCha8Rng;
 use scenarios::model::Fleet;
 
 use super::Plan;
-use super::chance::{Draws, Question, choose};
+use super::chance::{Draws, Question, choose, choose_weighted};
 
 /// The version of every simulated capability.
 pub const CAPABILITY_VERSION: &str = "1.0.0";
@@ -36,9 +37,9 @@ impl Plan {
         let draws = Draws { seed: self.seed, fleet: index, agent: member };
         let mut generator = draws.generator(Question::Declaration, 0, 0);
         let names = |chosen: Vec<u32>| chosen.into_iter().map(|number| capability(fleet, number)).collect();
-        let capabilities = names(choose(&mut generator, fleet.capability_pool, fleet.capabilities_per_agent));
+        let capabilities = names(self.choose(index, &mut generator, fleet.capabilities_per_agent));
         let dependencies: Vec<String> =
-            names(choose(&mut generator, fleet.capability_pool, fleet.dependencies_per_agent));
+            names(self.choose(index, &mut generator, fleet.dependencies_per_agent));
         Some(Identity {
             agent_id: id(fleet, member),
             agent_type: fleet.agent_type.clone(),
@@ -62,11 +63,20 @@ impl Plan {
         let Some((index, fleet, member)) = self.fleet_of(agent) else { return (0, None) };
         let draws = Draws { seed: self.seed, fleet: index, agent: member };
         let mut generator = draws.generator(Question::Declaration, 0, 0);
-        let _capabilities = choose(&mut generator, fleet.capability_pool, fleet.capabilities_per_agent);
+        let _capabilities = self.choose(index, &mut generator, fleet.capabilities_per_agent);
         let wanted = fleet.dependencies_per_agent.max(1);
-        let chosen = choose(&mut generator, fleet.capability_pool, wanted);
+        let chosen = self.choose(index, &mut generator, wanted);
         let turn = usize::try_from(poll).unwrap_or(0).checked_rem(chosen.len()).unwrap_or(0);
         (turn, chosen.get(turn).map(|number| capability(fleet, *number)))
+    }
+
+    /// So many capabilities of a fleet's pool, by their popularity.
+    fn choose(&self, fleet: u32, generator: &mut ChaCha8Rng, count: u32) -> Vec<u32> {
+        let members = usize::try_from(fleet).ok().and_then(|index| self.fleets.get(index));
+        members.map_or_else(Vec::new, |members| match members.popularity.is_empty() {
+            true => choose(generator, members.fleet.capability_pool, count),
+            false => choose_weighted(generator, &members.popularity, count),
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Who does what at which instant, from the scenario and the seed alone: pure, so that thread timing cannot move it.
 //!
 //! - [`chance`]: draws keyed by what they are for, so that their order does not matter.
-//! - [`faults`]: what goes wrong on purpose.
 //! - [`identity`]: what each agent declares.
-//! - [`lives`]: when each agent starts, crashes and comes back.
+//! - [`lives`]: when each agent starts, ends and comes back; [`churn`]: the part of it that would not fit into memory.
+//! - [`faults`]: what goes wrong on purpose, and whom it strikes.
 //! - [`schedule`]: every agent's instants, merged lazily in their order.
 
 mod chance;
+mod churn;
 pub mod faults;
 pub mod identity;
 pub mod lives;
@@ -15,10 +16,10 @@ pub mod schedule;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scenarios::model::{Connections, Fleet, PhaseKind, Scenario};
+use scenarios::model::{Connections, Discovery, Fleet, PhaseKind, Popularity, Protocol, Scenario};
 use sha2::{Digest, Sha256};
 
-use self::faults::PlannedFault;
+use self::faults::{LastLot, PlannedFault};
 use self::lives::{Life, Lives};
 use self::schedule::{Action, Schedule};
 
@@ -28,15 +29,17 @@ pub const MOST_AGENTS_OBSERVED_STEADILY: u32 = 20_000;
 /// So many agents are listed by the harness per second, so that its own reading stays a small part of the load.
 const AGENTS_OBSERVED_PER_SECOND: u32 = 2_000;
 
-/// The whole plan of a run. About 30 bytes an agent.
+/// The whole plan of a run. About 40 bytes an agent and fault that ends it, whatever the length of the run.
 #[derive(Debug)]
 pub struct Plan {
     seed: u64,
     fleets: Vec<Members>,
     phases: Vec<PhaseSpan>,
+    faults: Vec<PlannedFault>,
+    /// For each of the faults.
+    last_lots: Vec<LastLot>,
     lives: Lives,
     agents: u32,
-    faults: Vec<PlannedFault>,
 }
 
 /// A fleet and where its agents begin among those of all fleets.
@@ -44,6 +47,8 @@ pub struct Plan {
 struct Members {
     first: u32,
     fleet: Fleet,
+    /// Sums of weights of its capabilities; empty where each is as popular as any other.
+    popularity: Vec<u64>,
 }
 
 /// A phase on the run's clock: from `start_us`, before `end_us`.
@@ -65,7 +70,11 @@ impl Plan {
         let mut agents = 0_u32;
         let mut fleets = Vec::with_capacity(scenario.fleets.len());
         for fleet in &scenario.fleets {
-            fleets.push(Members { first: agents, fleet: fleet.clone() });
+            let popularity = match fleet.popularity {
+                Popularity::Uniform => Vec::new(),
+                Popularity::Zipf { exponent } => chance::zipf(fleet.capability_pool, exponent),
+            };
+            fleets.push(Members { first: agents, fleet: fleet.clone(), popularity });
             agents = agents.saturating_add(fleet.agents);
         }
         let mut start_us = 0;
@@ -75,9 +84,11 @@ impl Plan {
             phases.push(PhaseSpan { name: phase.name.clone(), kind: phase.kind, start_us, end_us });
             start_us = end_us;
         }
-        let lives = Lives::new(seed, &scenario.fleets, &phases);
         let faults = faults::planned(scenario, &phases);
-        Self { seed, fleets, phases, lives, agents, faults }
+        let lives = Lives::new(seed, &scenario.fleets, &phases, &faults);
+        let mut plan = Self { seed, fleets, phases, faults, last_lots: Vec::new(), lives, agents };
+        plan.last_lots = plan.last_lots();
+        plan
     }
 
     /// How many agents there are; their numbers are the ones below this.
@@ -109,8 +120,19 @@ impl Plan {
     }
 
     /// The stretches in which an agent lives, in order.
-    pub fn lives(&self, agent: u32) -> &[Life] {
-        self.lives.of(agent)
+    pub fn lives(&self, agent: u32) -> Vec<Life> {
+        let after = |life: &Life| self.next_life(agent, life.crash_us?.saturating_add(1));
+        std::iter::successors(self.next_life(agent, 0), after).collect()
+    }
+
+    /// The first life of an agent that starts at `from_us` or later.
+    pub fn next_life(&self, agent: u32, from_us: u64) -> Option<Life> {
+        self.lives.next(agent, from_us)
+    }
+
+    /// How many agents should live at an instant.
+    pub fn should_live(&self, instant_us: u64) -> u64 {
+        self.lives.alive_at(instant_us)
     }
 
     /// Whether an agent's calls go over a connection of its own.
@@ -159,6 +181,23 @@ pub(crate) fn hash_of(plan: &Arc<Plan>) -> String {
         }
         hash.update([u8::from(identity.probes)]);
     }
+    // Ways that are not the plain ones, and faults; without them hashes stay what they were.
+    for Members { fleet, .. } in &plan.fleets {
+        let ways = (fleet.popularity, fleet.connections, fleet.protocol, fleet.discovery);
+        let plain = (Popularity::Uniform, Connections::Shared, Protocol::Http, Discovery::Conditional);
+        if ways != plain {
+            hash.update(format!("{} {ways:?}\n", fleet.name));
+        }
+    }
+    for fault in plan.faults() {
+        hash.update(format!("{fault:?}\n"));
+    }
+    let struck = (0..plan.last_lots.len()).flat_map(|fault| {
+        (0..plan.agents()).filter(move |agent| plan.strikes(fault, *agent)).map(move |agent| (fault, agent))
+    });
+    for (fault, agent) in struck {
+        hash.update(format!("{fault} strikes {agent}\n"));
+    }
     for planned in Schedule::new(Arc::clone(plan)) {
         let (tag, number) = match planned.action {
             Action::Register { incarnation } => (0_u8, incarnation),
@@ -166,6 +205,7 @@ pub(crate) fn hash_of(plan: &Arc<Plan>) -> String {
             Action::Poll { number } => (2, number),
             Action::Crash => (3, 0),
             Action::Observe => (4, 0),
+            Action::Leave => (5, 0),
         };
         hash.update(planned.instant_us.to_le_bytes());
         hash.update(planned.agent.unwrap_or(u32::MAX).to_le_bytes());

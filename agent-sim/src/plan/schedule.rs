@@ -35,6 +35,8 @@ pub enum Action {
     },
     /// The process ends without a word.
     Crash,
+    /// The process ends, and deregisters before.
+    Leave,
     /// The harness itself reads the whole list.
     Observe,
 }
@@ -53,6 +55,8 @@ pub struct Planned {
 /// The instants of one agent, in order, before the end of the run.
 #[derive(Debug, Clone)]
 struct Cursor {
+    /// The one that it is in, or waits for; `None` after the last.
+    life: Option<Life>,
     /// Lives already behind it.
     lives_over: u32,
     started: bool,
@@ -68,24 +72,24 @@ struct Cursor {
 }
 
 impl Cursor {
-    const NEW: Self = Self {
-        lives_over: 0,
-        started: false,
-        beat: 0,
-        poll: 0,
-        beat_offset: 0.0,
-        poll_offset: 0.0,
-        next_beat_us: 0,
-        next_poll_us: u64::MAX,
-    };
-
-    fn life<'a>(&self, plan: &'a Plan, agent: u32) -> Option<&'a Life> {
-        plan.lives(agent).get(usize::try_from(self.lives_over).ok()?)
+    /// Before the first life that starts at `from_us` or later, with `lives_over` behind it.
+    fn before_life(plan: &Plan, agent: u32, from_us: u64, lives_over: u32) -> Self {
+        Self {
+            life: plan.next_life(agent, from_us),
+            lives_over,
+            started: false,
+            beat: 0,
+            poll: 0,
+            beat_offset: 0.0,
+            poll_offset: 0.0,
+            next_beat_us: 0,
+            next_poll_us: u64::MAX,
+        }
     }
 
     /// When it is due next; `None` after its last instant.
-    fn due_us(&self, plan: &Plan, agent: u32) -> Option<u64> {
-        let life = self.life(plan, agent)?;
+    fn due_us(&self, plan: &Plan) -> Option<u64> {
+        let life = self.life?;
         let instant_us = if self.started {
             self.next_beat_us.min(self.next_poll_us).min(life.crash_us.unwrap_or(u64::MAX))
         } else {
@@ -94,10 +98,10 @@ impl Cursor {
         (instant_us < plan.end_us()).then_some(instant_us)
     }
 
-    /// Takes what is due next and moves on. A crash comes before anything else of its instant.
+    /// Takes what is due next and moves on. The end of a life comes before anything else of its instant.
     fn take(&mut self, plan: &Plan, agent: u32) -> Option<Action> {
-        let instant_us = self.due_us(plan, agent)?;
-        let life = *self.life(plan, agent)?;
+        let instant_us = self.due_us(plan)?;
+        let life = self.life?;
         let (index, fleet, member) = plan.fleet_of(agent)?;
         let rhythm = Rhythm {
             draws: Draws { seed: plan.seed, fleet: index, agent: member },
@@ -115,8 +119,8 @@ impl Cursor {
             return Some(Action::Register { incarnation: self.lives_over + 1 });
         }
         if life.crash_us == Some(instant_us) {
-            *self = Self { lives_over: self.lives_over + 1, ..Self::NEW };
-            return Some(Action::Crash);
+            *self = Self::before_life(plan, agent, instant_us + 1, self.lives_over + 1);
+            return Some(if life.leaves { Action::Leave } else { Action::Crash });
         }
         if self.next_beat_us == instant_us {
             let number = self.beat;
@@ -184,8 +188,9 @@ impl Schedule {
         let mut due = Vec::new();
         let mut cursors = Vec::new();
         for agent in 0..plan.agents() {
-            due.extend(Cursor::NEW.due_us(&plan, agent).map(|instant_us| Reverse((instant_us, agent))));
-            cursors.push(Cursor::NEW);
+            let cursor = Cursor::before_life(&plan, agent, 0, 0);
+            due.extend(cursor.due_us(&plan).map(|instant_us| Reverse((instant_us, agent))));
+            cursors.push(cursor);
         }
         due.extend(plan.observation_after(0).map(|instant_us| Reverse((instant_us, OBSERVER))));
         Self { plan, cursors, due: due.into() }
@@ -209,7 +214,7 @@ impl Iterator for Schedule {
         }
         let cursor = self.cursors.get_mut(usize::try_from(agent).ok()?)?;
         let action = cursor.take(&self.plan, agent)?;
-        self.due.extend(cursor.due_us(&self.plan, agent).map(|next_us| Reverse((next_us, agent))));
+        self.due.extend(cursor.due_us(&self.plan).map(|next_us| Reverse((next_us, agent))));
         Some(Planned { instant_us, agent: Some(agent), action })
     }
 }

@@ -12,6 +12,7 @@ mod faults;
 mod load;
 mod offered;
 mod plan;
+mod plan_faults;
 mod process;
 mod proxy;
 mod tripwire;

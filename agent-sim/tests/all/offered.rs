@@ -50,7 +50,7 @@ fn every_planned_call_is_counted_in_its_phase_in_every_dialect() {
                 Action::Register { .. } | Action::Beat { .. } => 0,
                 Action::Poll { .. } => 1,
                 Action::Observe => 2,
-                Action::Crash => continue,
+                Action::Crash | Action::Leave => continue,
             };
             let phase = plan.phase_at(planned.instant_us);
             counted[phase][class] += 1;

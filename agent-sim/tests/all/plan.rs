@@ -175,7 +175,7 @@ fn a_crash_takes_exactly_its_share_and_recovery_brings_back_just_those() {
         for agent in 0..100 {
             let lives = plan.lives(agent);
             assert_eq!(lives.len(), if gone.contains(&agent) { 2 } else { 1 });
-            if let [first, second] = lives {
+            if let [first, second] = lives.as_slice() {
                 let crash_us = first.crash_us.unwrap();
                 assert!((5 * SECOND_US..6 * SECOND_US).contains(&crash_us), "{crash_us}");
                 // All at once, as `over` is 0.

@@ -16,7 +16,7 @@ fn a_mistyped_key_is_shown_with_file_line_caret_and_remedy() {
  16 │ capability_pool = 10
     ╰────
   help: did you mean `agents`? known here: `name`, `agents`, `type`, `heartbeat`, `poll`, `jitter`, `capability_pool`, `capabilities_per_agent`,
-        `dependencies_per_agent`
+        `dependencies_per_agent`, `popularity`, `zipf_exponent`, `connections`, `protocol`, `discovery`, `wait`
 "#;
     assert_eq!(shown.trim_end(), expected.trim_end(), "\n{shown}");
 }
@@ -113,7 +113,7 @@ fn each_fault_has_its_line_and_its_remedy() {
 #[test]
 fn only_what_is_wrong_is_reported() {
     // Rows whose single mistake makes a second one true.
-    let two = ["dialect = \"klingon\"", "[target.policies.gpu]"];
+    let two = ["dialect = \"klingon\"", "[target.policies.gpu]", "name = \"fall\""];
     for (old, new, ..) in ROWS.iter().filter(|row| !two.contains(&row.1)) {
         let error = refusal(&spoiled(old, new));
         assert_eq!(error.messages().len(), 1, "{new:?}: {:#?}", error.messages());

@@ -3,12 +3,14 @@
 
 mod extends;
 mod faults;
+mod injected;
 mod language;
 mod overrides;
 mod page;
 mod policies;
 mod schema;
 mod shipped;
+mod thresholds;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use scenarios::ScenarioError;
@@ -53,6 +55,15 @@ duration = "10s"
 phase = "fall"
 metric = "heartbeat.response.p99"
 limit = "100ms"
+
+[[faults]]
+name = "storm"
+phase = "rise"
+at = "2s"
+kind = "retry-storm"
+share = 0.2
+lasting = "3s"
+retries = 2
 "#;
 
 fn good() -> Scenario {
@@ -63,6 +74,11 @@ fn good() -> Scenario {
 fn spoiled(old: &str, new: &str) -> String {
     assert_eq!(GOOD.matches(old).count(), 1, "{old:?} stands once in the good file");
     GOOD.replacen(old, new, 1)
+}
+
+/// [`GOOD`] with other keys in place of those that make its fault a retry storm.
+fn with_fault(keys: &str) -> String {
+    spoiled("kind = \"retry-storm\"\nshare = 0.2\nlasting = \"3s\"\nretries = 2", keys)
 }
 
 /// The error of a file that must be refused.

@@ -14,7 +14,7 @@ pub(crate) fn schema() -> Value {
 }
 
 /// The sections of a file, each with its part of the schema.
-pub(crate) fn each_section(schema: &Value) -> [(&'static str, &Value); 6] {
+pub(crate) fn each_section(schema: &Value) -> [(&'static str, &Value); 7] {
     let definition = |name: &str| &schema["$defs"][name];
     [
         ("root", schema),
@@ -22,17 +22,19 @@ pub(crate) fn each_section(schema: &Value) -> [(&'static str, &Value); 6] {
         ("policy", definition("policy")),
         ("fleet", definition("fleet")),
         ("phase", definition("phase")),
+        ("fault", definition("fault")),
         ("threshold", definition("threshold")),
     ]
 }
 
 /// Where each section of the good file takes a further key.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("root", "name = \"good\"\n"),
     ("target", "kind = \"reference\"\n"),
     ("policy", "evict_after = \"20s\"\n"),
     ("fleet", "agents = 100\n"),
     ("phase", "kind = \"ramp\"\n"),
+    ("fault", "at = \"2s\"\n"),
     ("threshold", "limit = \"100ms\"\n"),
 ];
 
@@ -86,6 +88,25 @@ fn the_reader_and_the_schema_know_the_same_words() {
     assert_eq!(listed(&dialect, "known:"), words("target", "dialect"));
     let phase = complaint(&crate::spoiled("\"ramp\"\nduration", "\"zzzzzzzzzzzzz\"\nduration"));
     assert_eq!(listed(&phase, "known:"), words("phase", "kind"));
+    let fault = complaint(&crate::spoiled("\"retry-storm\"", "\"zzzzzzzzzzzzz\""));
+    assert_eq!(listed(&fault, "known:"), words("fault", "kind"));
+    let network = "kind = \"partition\"\nshare = 0.1\nlasting = \"3s\"\nnetwork = \"zzzzzzzzzz\"";
+    assert_eq!(listed(&complaint(&crate::with_fault(network)), "known:"), words("fault", "network"));
+    for key in ["popularity", "connections", "protocol", "discovery"] {
+        let text = format!("agents = 100\npoll = \"1s\"\n{key} = \"zzzzzzzzzzzzz\"\n");
+        assert_eq!(
+            listed(&complaint(&crate::spoiled("agents = 100\n", &text)), "known:"),
+            words("fleet", key)
+        );
+    }
+    let profile = complaint(&format!("profile = \"zzzzzzzzzzzzz\"\n{GOOD}"));
+    let words: BTreeSet<String> = schema["properties"]["profile"]["enum"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(listed(&profile, "known:"), words);
 }
 
 #[test]
@@ -96,6 +117,7 @@ fn stating_a_default_changes_nothing() {
         ("target", "target."),
         ("fleet", "fleets.workers."),
         ("phase", "phases.rise."),
+        ("fault", "faults.storm."),
         ("threshold", "thresholds.0."),
     ];
     let mut stated = 0;
@@ -108,6 +130,17 @@ fn stating_a_default_changes_nothing() {
             let text = match (of_command, key.as_str()) {
                 (true, _) => GOOD.replace("kind = \"reference\"", "kind = \"command\"\ncommand = [\"x\"]"),
                 (_, "requirements") => GOOD.replace("requirements = [\"PASSIVE-1\", \"TIME-2\"]\n", ""),
+                (_, "zipf_exponent") => {
+                    GOOD.replace("agents = 100\n", "agents = 100\npopularity = \"zipf\"\n")
+                }
+                (_, "wait") => {
+                    GOOD.replace("agents = 100\n", "agents = 100\npoll = \"1s\"\ndiscovery = \"long-poll\"\n")
+                }
+                (_, "over") if section == "fault" => crate::with_fault("kind = \"crash\"\nshare = 0.1"),
+                (_, "graceful") => crate::with_fault("kind = \"churn\"\nper_minute = 0.1\nlasting = \"3s\""),
+                (_, "network") => crate::with_fault("kind = \"partition\"\nshare = 0.1\nlasting = \"3s\""),
+                (_, "times") => crate::with_fault("kind = \"kill\""),
+                (_, "at") => GOOD.replace("at = \"2s\"\n", ""),
                 (_, "capability_pool") => GOOD.replace("capability_pool = 10\n", ""),
                 (_, "description") => GOOD.replace("description = \"A good one.\"\n", ""),
                 _ => GOOD.to_owned(),
