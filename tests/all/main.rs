@@ -14,6 +14,7 @@ mod conformance;
 mod doctor;
 mod errors;
 mod examples;
+mod faults;
 mod harness_token;
 mod kills;
 mod loadtest;
