@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use agent_sim::load::metrics::MetricsEndpoint;
-use agent_sim::load::{LoadOptions, LoadOutcome, Progress};
+use agent_sim::load::{LoadOptions, LoadOutcome, Progress, fill_freshness, fill_wrong_expiries};
 use conformance::catalogue::Selection;
-use conformance::judge::{Ask, judge_file};
+use conformance::judge::{Ask, Judgement, judge_file};
 use reports::compare::{Terms, hold_against};
-use reports::result::{FreshnessReport, Kind, RequirementReport, RequirementVerdict, RunReport};
+use reports::result::{Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{
     EXIT_INTERRUPTED, EXIT_INVALID, EXIT_PASS, EXIT_REQUIREMENT, EXIT_THRESHOLD, Findings, decide,
 };
@@ -105,8 +105,10 @@ pub(crate) fn run_once(
     baseline: Option<&Baseline>,
 ) -> Result<(RunReport, u8), Failure> {
     let history = folder.join(HISTORY);
-    let outcome = drive(scenario, &history, how)?;
-    let (requirements, freshness) = judged(scenario, &history)?;
+    let mut outcome = drive(scenario, &history, how)?;
+    let judgement = judged(scenario, &history)?;
+    fill_wrong_expiries(&mut outcome.faults, outcome.begin_us, &judgement.wrong_expiry_instants_us);
+    fill_freshness(&scenario.thresholds, &mut outcome.thresholds, &judgement.freshness);
     let mut report = RunReport {
         interrupted: outcome.interrupted,
         scenario: scenario.name.clone(),
@@ -119,12 +121,13 @@ pub(crate) fn run_once(
         calls: outcome.calls,
         phases: outcome.phases,
         thresholds: outcome.thresholds,
-        requirements,
+        requirements: judgement.requirements,
         target: outcome.target,
         generator: outcome.generator,
         intervals: outcome.intervals,
+        faults: outcome.faults,
+        freshness: judgement.freshness,
         scenario_text: scenario.text.clone(),
-        freshness,
         ..run::blank_report(Kind::Loadtest)
     };
     let mut invalid = outcome.invalid;
@@ -231,19 +234,16 @@ fn metrics_at(address: SocketAddr, shown: watch::Receiver<Progress>) -> Result<M
 }
 
 /// What the scenario claims to decide, and whatever else the history proves: a requirement that is broken is never left
-/// out, so that a wrong expiry fails any run. With it, how fresh the views were.
-fn judged(
-    scenario: &Scenario,
-    history: &Path,
-) -> Result<(Vec<RequirementReport>, Vec<FreshnessReport>), Failure> {
+/// out, so that a wrong expiry fails any run.
+fn judged(scenario: &Scenario, history: &Path) -> Result<Judgement, Failure> {
     let selection =
         Selection::parse(scenario.profile.as_deref(), &[]).map_err(|error| Failure::new(USAGE, error))?;
     let ask = Ask { selection, rerun: run::own_command(), ..Ask::default() };
-    let judgement = judge_file(history, &ask).map_err(|error| Failure::new(TROUBLE, error))?;
+    let mut judgement = judge_file(history, &ask).map_err(|error| Failure::new(TROUBLE, error))?;
     let says_something = |row: &RequirementReport| {
         matches!(row.verdict, RequirementVerdict::Pass | RequirementVerdict::Fail)
             || scenario.requirements.contains(&row.id)
     };
-    let requirements = judgement.requirements.into_iter().filter(says_something).collect();
-    Ok((requirements, judgement.freshness))
+    judgement.requirements.retain(says_something);
+    Ok(judgement)
 }

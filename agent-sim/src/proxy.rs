@@ -9,6 +9,7 @@ mod pipe;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -69,21 +70,17 @@ impl Proxy {
     /// # Errors
     /// When the system gives no port or no thread.
     pub fn start(registry: SocketAddr, clock: Clock) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let listener = runtime.block_on(async { listen() })?;
-        let address = listener.local_addr()?;
         let network = watch::Sender::new(Network { bad: None, since_us: 0 });
-        let handle = ProxyHandle { address, clock, network };
         let stop = watch::Sender::new(false);
-        let (served, mut stopped) = (handle.clone(), stop.subscribe());
+        let (listens, listening) = channel();
+        let (seen, stopped) = (network.subscribe(), stop.subscribe());
+        // The caller may be in a runtime, which cannot hold another one; the thread is in none.
         let thread = std::thread::Builder::new().name("proxy".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve(&listener, registry, &served) => {}
-                    _ = stopped.wait_for(|stop| *stop) => {}
-                }
-            });
+            // Whoever waits for the address hears of an error in its place.
+            let _ = live(registry, clock, &seen, stopped, &listens).map_err(|error| listens.send(Err(error)));
         })?;
+        let address = listening.recv().map_err(std::io::Error::other)??;
+        let handle = ProxyHandle { address, clock, network };
         Ok(Self { handle, stop, thread: Some(thread) })
     }
 
@@ -125,18 +122,44 @@ impl ProxyHandle {
     }
 }
 
+/// The thread of the proxy, until it is told to stop.
+fn live(
+    registry: SocketAddr,
+    clock: Clock,
+    network: &watch::Receiver<Network>,
+    mut stopped: watch::Receiver<bool>,
+    listens: &Sender<std::io::Result<SocketAddr>>,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(async {
+        let listener = listen()?;
+        // An error means that nobody waits any more; then the stop comes too.
+        let _ = listens.send(listener.local_addr());
+        tokio::select! {
+            () = serve(&listener, registry, clock, network) => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+        Ok(())
+    })
+}
+
 fn listen() -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     socket.listen(BACKLOG)
 }
 
-async fn serve(listener: &TcpListener, registry: SocketAddr, handle: &ProxyHandle) {
+async fn serve(
+    listener: &TcpListener,
+    registry: SocketAddr,
+    clock: Clock,
+    network: &watch::Receiver<Network>,
+) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
         match listener.accept().await {
             Ok((caller, _)) => {
-                let (clock, network) = (handle.clock, handle.network.subscribe());
+                let network = network.clone();
                 tokio::spawn(async move {
                     // A connection that breaks is closed on both sides; each sees that for itself.
                     let _ = connect(caller, registry, clock, network).await;

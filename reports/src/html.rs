@@ -7,10 +7,12 @@ use std::io::{self, Write};
 use askama::Template;
 
 use crate::chart::Charts;
-use crate::result::{CallStats, Kind, PhaseReport, RequirementReport, RunReport, ThresholdReport, Verdict};
+use crate::result::{
+    CallStats, FaultReport, Kind, PhaseReport, RequirementReport, RunReport, ThresholdReport, Verdict,
+};
 use crate::words::{self, bytes, count, cut, micros, one_line, plain, since_start};
 
-/// Most reasons, thresholds and phases on the page, and the most characters of foreign text in one place, so that the
+/// Most reasons, thresholds, faults and phases on the page, and the most characters of foreign text in one place, so that the
 /// page stays below 600 kB whatever the run was; `report.json` has everything.
 const MAX_ROWS: usize = 150;
 const MAX_TIMELINE_LINES: usize = 40;
@@ -50,6 +52,8 @@ struct Page {
     chart_json: String,
     calls: Vec<CallRow>,
     phases: Vec<PhaseRow>,
+    fault_figures: [&'static str; 6],
+    faults: Vec<FaultRow>,
     costs: Vec<CostRow>,
     environment: Vec<(&'static str, String)>,
     command: String,
@@ -105,6 +109,12 @@ struct PhaseRow {
     figures: Vec<String>,
 }
 
+struct FaultRow {
+    name: String,
+    kind: String,
+    figures: [String; 6],
+}
+
 struct CostRow {
     what: &'static str,
     registry: String,
@@ -149,6 +159,8 @@ impl Page {
             worst_of_seconds: charts.step(),
             chart_json: charts.to_json()?,
             calls: report.calls.iter().map(|(operation, stats)| CallRow::of(operation, stats)).collect(),
+            fault_figures: words::FAULT_FIGURES,
+            faults: report.faults.iter().take(MAX_ROWS).map(FaultRow::of).collect(),
             phases: report.phases.iter().take(MAX_ROWS).map(PhaseRow::of).collect(),
             costs: costs(report),
             environment: environment(report),
@@ -299,6 +311,12 @@ impl PhaseRow {
                 bytes(phase.target.pss_bytes),
             ],
         }
+    }
+}
+
+impl FaultRow {
+    fn of(fault: &FaultReport) -> Self {
+        Self { name: foreign(&fault.name), kind: foreign(&fault.kind), figures: words::fault(fault) }
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::io::{self, Write};
 
-use crate::result::{RequirementReport, RunReport, ThresholdReport};
+use crate::result::{FaultReport, RequirementReport, RunReport, ThresholdReport};
 use crate::words::{self, bytes, count, micros, one_line};
 
 /// Most lines of a timeline.
 const MAX_TIMELINE_LINES: usize = 40;
+
+/// Most faults.
+const MAX_FAULTS: usize = 100;
 
 /// Writes GitHub-flavoured Markdown.
 ///
@@ -23,6 +26,7 @@ pub fn write(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     }
     write_thresholds(&report.thresholds, out)?;
     write_requirements(&report.requirements, out)?;
+    write_faults(&report.faults, out)?;
     write_calls(report, out)?;
     writeln!(
         out,
@@ -108,6 +112,19 @@ fn write_requirements(requirements: &[RequirementReport], out: &mut dyn Write) -
         writeln!(out)?;
     }
     Ok(())
+}
+
+fn write_faults(faults: &[FaultReport], out: &mut dyn Write) -> io::Result<()> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "| fault | kind | {} |", words::FAULT_FIGURES.join(" | "))?;
+    writeln!(out, "|---|---|---:|---:|---:|---:|---:|---:|")?;
+    for fault in faults.iter().take(MAX_FAULTS) {
+        let figures = words::fault(fault).join(" | ");
+        writeln!(out, "| {} | {} | {figures} |", inline(&fault.name), inline(&fault.kind))?;
+    }
+    writeln!(out)
 }
 
 fn write_calls(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {

@@ -9,6 +9,8 @@ use crate::words::{self, bytes, count, micros, one_line};
 const MAX_TIMELINE_LINES: usize = 20;
 /// Most reasons; `report.json` has them all.
 const MAX_REASONS: usize = 10;
+/// Most faults; `report.json` has them all.
+const MAX_FAULTS: usize = 40;
 
 /// Writes plain text, with colour only if told.
 ///
@@ -19,6 +21,7 @@ pub fn write(report: &RunReport, coloured: bool, out: &mut dyn Write) -> io::Res
     write_verdict(report, paint, out)?;
     write_thresholds(report, paint, out)?;
     write_requirements(report, paint, out)?;
+    write_faults(report, out)?;
     write_calls(report, out)?;
     write_costs(report, out)
 }
@@ -117,6 +120,25 @@ fn write_requirement(requirement: &RequirementReport, word: &str, out: &mut dyn 
     }
     if !requirement.rerun.is_empty() {
         writeln!(out, "    again: {}", one_line(&requirement.rerun))?;
+    }
+    Ok(())
+}
+
+fn write_faults(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+    if report.faults.is_empty() {
+        return Ok(());
+    }
+    let row = |name: &str, kind: &str, [from, lasting, first, live, peak, wrong]: [&str; 6]| {
+        format!("{name:<18} {kind:<12} {from:>8} {lasting:>8} {first:>13} {live:>10} {peak:>15} {wrong:>14}")
+    };
+    writeln!(out, "\n{}", row("faults", "kind", words::FAULT_FIGURES))?;
+    for fault in report.faults.iter().take(MAX_FAULTS) {
+        let figures = words::fault(fault);
+        let [name, kind] = [&fault.name, &fault.kind].map(|text| one_line(text));
+        writeln!(out, "{}", row(&name, &kind, figures.each_ref().map(String::as_str)))?;
+    }
+    if report.faults.len() > MAX_FAULTS {
+        writeln!(out, "and {} more", report.faults.len() - MAX_FAULTS)?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Figures and foreign text as people read them.
 
-use crate::result::{Kind, RequirementReport, RequirementVerdict, RunReport, ThresholdReport, Verdict};
+use crate::result::{
+    FaultReport, Kind, RequirementReport, RequirementVerdict, RunReport, ThresholdReport, Verdict,
+};
 
 /// Text of foreign origin without what would steer a terminal or hide in a page: control characters but line feeds,
 /// and marks that turn the direction of writing.
@@ -110,6 +112,24 @@ pub(crate) fn requirement(requirement: &RequirementReport) -> &'static str {
         RequirementVerdict::Undecided => "UNDECIDED",
         RequirementVerdict::NotApplicable => "not applicable",
     }
+}
+
+/// What is told of a fault beside its name and kind, in the order of [`fault`].
+pub(crate) const FAULT_FIGURES: [&str; 6] =
+    ["from", "for", "first success", "live again", "registrations/s", "wrong expiries"];
+
+/// The figures of a fault. Two are counted from its end, and may never have come.
+pub(crate) fn fault(fault: &FaultReport) -> [String; 6] {
+    let after =
+        |ms: Option<u64>| ms.map_or_else(|| "never".to_owned(), |ms| micros(ms.saturating_mul(1_000)));
+    [
+        since_start(fault.start_ms),
+        since_start(fault.end_ms.saturating_sub(fault.start_ms)),
+        after(fault.first_success_ms),
+        after(fault.live_ms),
+        count(fault.peak_registrations_per_second),
+        count(fault.wrong_expiries),
+    ]
 }
 
 /// The command's name.

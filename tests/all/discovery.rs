@@ -92,6 +92,7 @@ async fn calls_of(scenario: &Scenario) -> Result<(Vec<CallRecord>, Vec<String>),
     let history = folder.path().join("history.jsonl");
     let (_interrupt, interrupt) = watch::channel(false);
     let options = LoadOptions {
+        traceparent: false,
         seed: 5,
         reference_program: PathBuf::from("/nowhere"),
         history: history.clone(),

@@ -16,6 +16,7 @@ mod discovery;
 mod doctor;
 mod errors;
 mod examples;
+mod faults;
 mod harness_token;
 mod kills;
 mod loadtest;

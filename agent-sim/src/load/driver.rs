@@ -229,6 +229,8 @@ impl Driver {
         }
         if let (Action::Crash, Some(agent)) = (planned.action, planned.agent) {
             self.network.release(agent);
+        }
+        if let (Action::Crash | Action::Leave, Some(agent)) = (planned.action, planned.agent) {
             self.recovery.gone(agent);
         }
         match due {

@@ -50,7 +50,7 @@ use tokio::sync::{oneshot, watch};
 use self::agents::Agents;
 use self::collector::Collector;
 use self::driver::{Driver, Ending, Trouble};
-use self::faults::{FaultEnd, FaultRunner, Tools};
+use self::faults::{BadNetworks, FaultEnd, FaultRunner, Tools};
 use self::network::Network;
 use self::network::http::Common;
 use self::observer::Observer;
@@ -68,7 +68,6 @@ use crate::history_writer::HistoryWriter;
 use crate::plan::schedule::Schedule;
 use crate::plan::{Plan, hash_of, micros};
 use crate::process::RegistryProcess;
-use crate::proxy::Proxy;
 use crate::target::{Target, TargetError};
 use crate::tripwire::Tripwire;
 use crate::validity::lag_limit_us;
@@ -241,16 +240,16 @@ impl Seed<'_> {
             history.write(&Line::Process(event));
         }
         let LoadOptions { interrupt, progress, traceparent, seed, .. } = options;
-        let proxy = faults::bad_network(&self.plan, self.registry_address()?, self.clock)
-            .map_err(|source| LoadError::Thread { what: "is the bad network", source })?;
-        let mut driver = self.driver(tripwire, history, progress, proxy.as_ref())?;
+        let networks = BadNetworks::start(&self.plan, self.registry_address()?, self.clock)
+            .map_err(|source| LoadError::Thread { what: "passes on the calls of a partition", source })?;
+        let mut driver = self.driver(tripwire, history, progress, &networks)?;
         driver.traced_by = traceparent.then_some(seed);
         let (clock, plan) = (self.clock, &self.plan);
         let mut schedule = Schedule::new(Arc::clone(plan));
         let begin_us = clock.now_us();
         driver.begin_us = begin_us;
-        let (tools, extra) = Tools::new(&self.target, self.registry_address()?, proxy.as_ref(), begin_us);
-        let faults = FaultRunner::start(plan.faults(), &tools, self.watched, clock);
+        let (tools, extra) = Tools::new(&self.target, self.registry_address()?, begin_us);
+        let faults = FaultRunner::start(plan.faults(), &tools, &networks, self.watched, clock);
         let quit = faults.quit();
         (driver.extra, driver.faults) = (extra, faults.quit());
         driver.agents.begin_at(begin_us);
@@ -297,7 +296,7 @@ impl Seed<'_> {
         tripwire: Tripwire,
         history: HistoryWriter,
         progress: watch::Sender<Progress>,
-        proxy: Option<&Proxy>,
+        networks: &BadNetworks,
     ) -> Result<Driver, LoadError> {
         let Self { scenario, plan, clock, target, watched, .. } = self;
         let endpoints =
@@ -305,8 +304,7 @@ impl Seed<'_> {
         let url = target.client.url();
         let (authority, base_path) = parts_of(url);
         let mut routes = vec![self.registry_address()?];
-        routes.extend(proxy.map(|proxy| proxy.handle().address()));
-        let route_of = |agent| u8::from(proxy.is_some() && plan.partitioned(agent).is_some());
+        routes.extend(networks.addresses());
         let common = Common::new(authority, base_path, target.client.authorization());
         let network = Network::new(common, routes, scenario.source_addresses)
             .map_err(|source| LoadError::Poller { source })?;
@@ -321,7 +319,7 @@ impl Seed<'_> {
             url: url.to_owned(),
             observer: Observer::new(target.client.clone(), *clock, Handle::current(), network.waker()),
             network,
-            route_of: (0..plan.agents()).map(route_of).collect(),
+            route_of: networks.route_of(),
             faults: Default::default(),
             extra,
             tripwire,

@@ -13,8 +13,8 @@ use scenarios::model::{FaultKind, PhaseKind};
 use crate::measure::Timed;
 use crate::plan::{Plan, micros};
 
-/// How old the number of agents that should live may be: counting them takes a look at each.
-const COUNT_PERIOD_US: u64 = 100_000;
+/// Agents that a fault brings back come a moment after its end, and are missed from its end on.
+const AT_ITS_END_US: u64 = 1_000;
 
 /// All faults of a run while it goes on. A byte an agent, and nothing without faults.
 #[derive(Debug)]
@@ -25,8 +25,6 @@ pub(super) struct Recovery {
     open: usize,
     well: Vec<bool>,
     count: u64,
-    /// How many should live, and when that was counted.
-    should_live: Option<(u64, u64)>,
 }
 
 /// A fault and what followed it. Instants are microseconds since the run began.
@@ -94,7 +92,7 @@ impl Recovery {
         }
         let agents = if faults.is_empty() { 0 } else { usize::try_from(plan.agents()).unwrap_or_default() };
         let open = faults.len();
-        Self { plan: Arc::clone(plan), faults, open, well: vec![false; agents], count: 0, should_live: None }
+        Self { plan: Arc::clone(plan), faults, open, well: vec![false; agents], count: 0 }
     }
 
     /// An agent's call ended at `now_us` since the run began.
@@ -151,14 +149,8 @@ impl Recovery {
         {
             // Nothing that counts has changed between its end and the first look.
             let at_us = if fault.looked { now_us } else { fault.end_us };
-            let fresh = self.should_live.filter(|(counted_us, _)| {
-                fault.looked && (*counted_us..*counted_us + COUNT_PERIOD_US).contains(&at_us)
-            });
-            let (counted_us, should_live) =
-                fresh.unwrap_or_else(|| (at_us, u64::from(self.plan.should_live(at_us))));
-            self.should_live = Some((counted_us, should_live));
             fault.looked = true;
-            if self.count * 100 >= should_live * 99 {
+            if self.count * 100 >= self.plan.should_live(at_us + AT_ITS_END_US) * 99 {
                 fault.live_us = Some(at_us);
                 self.open = self.open.saturating_sub(1);
             }
@@ -195,7 +187,7 @@ impl Aftermath {
         let lives = plan.lives(agent);
         match self.affected {
             Affected::All => true,
-            Affected::Partitioned(index) => plan.partitioned(agent) == Some(index),
+            Affected::Partitioned(index) => plan.strikes(index, agent),
             Affected::Returned => lives.iter().skip(1).any(|life| during(life.start_us)),
             Affected::Replaced => lives.windows(2).any(|pair| match pair {
                 [ended, next] => ended.crash_us.is_some_and(during) && next.start_us < self.until_us,

@@ -103,6 +103,22 @@ fn a_partition_is_got_over_by_those_behind_it() {
 }
 
 #[test]
+fn a_herd_is_got_over_when_it_has_registered_and_not_while_nobody_is_there() {
+    let down = Duration::from_secs(1);
+    let mut recovery = recovery(HOLD, vec![fault("herd", 3, FaultKind::Herd { down })]);
+    all_register(&mut recovery);
+    (0..20).for_each(|agent| recovery.gone(agent));
+    recovery.advance(6 * SECOND);
+    for agent in 0..20 {
+        let at_us = 6 * SECOND + 10_000 * u64::from(agent + 1);
+        beat(&mut recovery, agent, at_us, Operation::Register, Outcome::Registered);
+    }
+    let report = &recovery.reports()[0];
+    assert_eq!((report.first_success_ms, report.live_ms), (Some(10), Some(200)));
+    assert_eq!(report.peak_registrations_per_second, 20);
+}
+
+#[test]
 fn phases_of_crash_and_recovery_are_faults_of_their_own() {
     let phases = "[[phases]]\nname = \"crash\"\nkind = \"crash\"\nduration = \"5s\"\nshare = 0.5\nover = \"1s\"\n\
                   [[phases]]\nname = \"back\"\nkind = \"recover\"\nduration = \"5s\"\nover = \"0s\"\n";

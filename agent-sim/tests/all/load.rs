@@ -3,7 +3,7 @@
 
 mod ends;
 mod own;
-mod server;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use self::server::{Server, Trouble};
 use crate::plan::{fleet, phase, scenario};
 
-fn ms(number: u64) -> Duration {
+pub(crate) fn ms(number: u64) -> Duration {
     Duration::from_millis(number)
 }
 
@@ -43,12 +43,12 @@ fn storm() -> Scenario {
 }
 
 /// Ten agents of one kind that hold for a while after a short ramp.
-fn hold(fleet: Fleet, length: Duration) -> Scenario {
+pub(crate) fn hold(fleet: Fleet, length: Duration) -> Scenario {
     let phases = vec![phase("ramp", PhaseKind::Ramp, ms(200)), phase("hold", PhaseKind::Hold, length)];
     against(scenario(vec![fleet], phases))
 }
 
-fn against(mut scenario: Scenario) -> Scenario {
+pub(crate) fn against(mut scenario: Scenario) -> Scenario {
     let policy = Policy {
         heartbeat_interval: ms(200),
         degraded_after: Some(ms(60_000)),
@@ -61,13 +61,13 @@ fn against(mut scenario: Scenario) -> Scenario {
 }
 
 /// A run with its history.
-struct Run {
-    outcome: LoadOutcome,
-    lines: Vec<Line>,
+pub(crate) struct Run {
+    pub(crate) outcome: LoadOutcome,
+    pub(crate) lines: Vec<Line>,
 }
 
 impl Run {
-    fn calls(&self) -> Vec<&CallRecord> {
+    pub(crate) fn calls(&self) -> Vec<&CallRecord> {
         let calls = self.lines.iter();
         calls.filter_map(|line| if let Line::Call(call) = line { Some(call) } else { None }).collect()
     }
@@ -107,7 +107,7 @@ impl Run {
     }
 }
 
-async fn run_with(
+pub(crate) async fn run_with(
     scenario: &Scenario,
     interrupt: watch::Receiver<bool>,
     progress: watch::Sender<Progress>,
@@ -128,12 +128,12 @@ async fn run_with(
     Run { outcome, lines }
 }
 
-async fn run(scenario: &Scenario) -> Run {
+pub(crate) async fn run(scenario: &Scenario) -> Run {
     let (_interrupt, interrupted) = watch::channel(false);
     run_with(scenario, interrupted, watch::Sender::default()).await
 }
 
-async fn run_against(server: &Server, mut scenario: Scenario) -> Run {
+pub(crate) async fn run_against(server: &Server, mut scenario: Scenario) -> Run {
     scenario.target.kind = TargetKind::Url(server.url.clone());
     run(&scenario).await
 }

@@ -8,6 +8,7 @@
 
 mod client;
 mod dialects;
+mod faults;
 mod load;
 mod offered;
 mod plan;

@@ -38,6 +38,9 @@ fn hostile() -> RunReport {
         (requirement.detail, requirement.rerun) = (text(), text());
         requirement.timeline = vec![text()];
     }
+    for fault in &mut report.faults {
+        (fault.name, fault.kind, fault.phase) = (text(), text(), text());
+    }
     for phase in &mut report.phases {
         (phase.name, phase.kind) = (text(), text());
     }

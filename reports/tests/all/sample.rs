@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use reports::result::{
-    AgentCounts, CallStats, Environment, GeneratorReport, Interval, Kind, Percentiles, PhaseReport,
-    ProcessCost, RequirementReport, RequirementVerdict, RunReport, SCHEMA, TargetReport, ThresholdReport,
-    Verdict,
+    AgentCounts, CallStats, Environment, FaultReport, GeneratorReport, Interval, Kind, Percentiles,
+    PhaseReport, ProcessCost, RequirementReport, RequirementVerdict, RunReport, SCHEMA, TargetReport,
+    ThresholdReport, Verdict,
 };
 
 const PHASES: [(&str, &str, u64, u64); 4] = [
@@ -84,7 +84,10 @@ pub(crate) fn passed() -> RunReport {
             fd_limit: 1_048_576,
         },
         scenario_text: "name = \"quickstart\"\nseed = 1\n\n[target]\nkind = \"reference\"\n".into(),
-        faults: Vec::new(),
+        faults: vec![
+            fault("crash", "crash", (17_000, 17_500), (Some(12), Some(0))),
+            fault("gone", "kill", (35_000, 36_000), (Some(480), None)),
+        ],
         freshness: Vec::new(),
         calls,
     }
@@ -129,6 +132,7 @@ pub(crate) fn conformance() -> RunReport {
     report.phases.clear();
     report.thresholds.clear();
     report.intervals.clear();
+    report.faults.clear();
     report.scenario_text.clear();
     report.command = "wallflower conformance --seed 1".into();
     report.target.cpu_seconds = 0.0;
@@ -155,6 +159,8 @@ pub(crate) fn enormous() -> RunReport {
             ..report.thresholds[1].clone()
         })
         .collect();
+    report.faults =
+        (0..2_000).map(|_| FaultReport { name: long.clone(), ..report.faults[0].clone() }).collect();
     report.requirements = (0..60)
         .map(|index| RequirementReport {
             id: format!("TIME-{index}"),
@@ -166,6 +172,25 @@ pub(crate) fn enormous() -> RunReport {
     report.reasons = vec![long.clone(); 2_000];
     report.scenario_text = long.repeat(200);
     report
+}
+
+fn fault(
+    name: &str,
+    kind: &str,
+    (start_ms, end_ms): (u64, u64),
+    (first_success_ms, live_ms): (Option<u64>, Option<u64>),
+) -> FaultReport {
+    FaultReport {
+        name: name.into(),
+        kind: kind.into(),
+        phase: "crash".into(),
+        start_ms,
+        end_ms,
+        first_success_ms,
+        live_ms,
+        peak_registrations_per_second: 1_300,
+        wrong_expiries: 0,
+    }
 }
 
 fn percentiles(p50: u64) -> Percentiles {

@@ -25,6 +25,10 @@ thresholds
 requirements: 3 pass, 1 not applicable
   not applicable DURABLE-1   the load test restarts no registry (0 of 12 decided)
 
+faults             kind             from      for first success live again registrations/s wrong expiries
+crash              crash          17.0 s    0.5 s       12.0 ms       0 us           1,300              0
+gone               kill           35.0 s    1.0 s        480 ms      never           1,300              0
+
 calls            count  errors  misses       p50       p99      p999       max service99     lag99
 list            12,345       2       0   1.20 ms   10.8 ms   24.0 ms   44.4 ms   8.64 ms   1.20 ms
 probe           41,000       8       0    480 us   4.32 ms   9.60 ms   17.8 ms   3.46 ms    477 us

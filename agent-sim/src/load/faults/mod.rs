@@ -33,8 +33,6 @@ use crate::target::Target;
 pub(super) struct Tools {
     /// Instant 0 of the plan on the run's clock.
     begin_us: u64,
-    /// Through which the calls of partitions go.
-    proxy: Option<ProxyHandle>,
     /// Where the list is read; `None` where a registry has none.
     reading: Option<Reading>,
     /// For the history.
@@ -43,16 +41,11 @@ pub(super) struct Tools {
 
 impl Tools {
     /// For faults of this registry, and the receiver of what they write into the history.
-    pub(super) fn new(
-        target: &Target,
-        address: SocketAddr,
-        proxy: Option<&Proxy>,
-        begin_us: u64,
-    ) -> (Self, Receiver<Line>) {
+    pub(super) fn new(target: &Target, address: SocketAddr, begin_us: u64) -> (Self, Receiver<Line>) {
         let url = super::parts_of(target.client.url());
         let reading = Reading::new(address, url, target.client.authorization(), target.dialect.as_ref());
         let (lines, written) = std::sync::mpsc::channel();
-        (Self { begin_us, proxy: proxy.map(Proxy::handle), reading, lines }, written)
+        (Self { begin_us, reading, lines }, written)
     }
 }
 
@@ -104,9 +97,15 @@ impl Quit {
 
 impl FaultRunner {
     /// Starts waiting for the instants of all faults, on the present runtime. Faults of agents are not its own.
-    pub(super) fn start(faults: &[PlannedFault], tools: &Tools, watched: &Watched, clock: Clock) -> Self {
+    pub(super) fn start(
+        faults: &[PlannedFault],
+        tools: &Tools,
+        networks: &BadNetworks,
+        watched: &Watched,
+        clock: Clock,
+    ) -> Self {
         let (quit, mut tasks) = (Quit::default(), JoinSet::new());
-        for fault in faults {
+        for (index, fault) in faults.iter().enumerate() {
             let pace = Pace {
                 clock,
                 begin_us: tools.begin_us,
@@ -118,7 +117,7 @@ impl FaultRunner {
             match fault.kind {
                 FaultKind::Kill { .. } => drop(tasks.spawn(process::kill(fault, hands, pace))),
                 FaultKind::Pause { .. } => drop(tasks.spawn(process::pause(fault, hands, pace))),
-                FaultKind::Partition { .. } => drop(tasks.spawn(partition(fault, tools, pace))),
+                FaultKind::Partition { .. } => drop(tasks.spawn(partition(fault, networks.of(index), pace))),
                 FaultKind::SlowReaders { .. } => drop(tasks.spawn(readers::read(fault, tools, pace))),
                 FaultKind::Crash { .. }
                 | FaultKind::Leave { .. }
@@ -183,24 +182,78 @@ impl Pace {
     }
 }
 
-/// The network of those whom a partition will cut off; `None` where nobody is.
-pub(super) fn bad_network(plan: &Plan, registry: SocketAddr, clock: Clock) -> std::io::Result<Option<Proxy>> {
-    let is_partition = |fault: &PlannedFault| matches!(fault.kind, FaultKind::Partition { .. });
-    plan.faults().iter().any(is_partition).then(|| Proxy::start(registry, clock)).transpose()
+/// The networks of those whom partitions will cut off: one for all who are in the same partitions, so that each
+/// partition strikes its own share.
+#[derive(Debug, Default)]
+pub(super) struct BadNetworks {
+    networks: Vec<(Vec<usize>, Proxy)>,
+    route_of: Vec<u8>,
 }
 
-async fn partition(fault: PlannedFault, tools: Tools, mut pace: Pace) -> FaultEnd {
+impl BadNetworks {
+    /// Starts those that the plan needs, before this registry.
+    pub(super) fn start(plan: &Plan, registry: SocketAddr, clock: Clock) -> std::io::Result<Self> {
+        let is_partition = |fault: &PlannedFault| matches!(fault.kind, FaultKind::Partition { .. });
+        let partitions: Vec<usize> = (0..)
+            .zip(plan.faults())
+            .filter(|(_, fault)| is_partition(fault))
+            .map(|(index, _)| index)
+            .collect();
+        let mut all = Self::default();
+        if partitions.is_empty() {
+            return Ok(all);
+        }
+        for agent in 0..plan.agents() {
+            let struck: Vec<usize> =
+                partitions.iter().copied().filter(|index| plan.strikes(*index, agent)).collect();
+            let route = all.route(struck, registry, clock)?;
+            all.route_of.push(route);
+        }
+        Ok(all)
+    }
+
+    /// The route of those who are in these partitions: 0 is the registry itself.
+    fn route(&mut self, struck: Vec<usize>, registry: SocketAddr, clock: Clock) -> std::io::Result<u8> {
+        if struck.is_empty() {
+            return Ok(0);
+        }
+        let known = self.networks.iter().position(|(partitions, _)| *partitions == struck);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                self.networks.push((struck, Proxy::start(registry, clock)?));
+                self.networks.len() - 1
+            }
+        };
+        u8::try_from(place + 1).map_err(|_| std::io::Error::other("more than 255 sets of partitions"))
+    }
+
+    /// The addresses of the routes after the registry's own, in their order.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.networks.iter().map(|(_, proxy)| proxy.handle().address())
+    }
+
+    /// The route of each agent; empty where all have the registry's own.
+    pub(super) fn route_of(&self) -> Vec<u8> {
+        self.route_of.clone()
+    }
+
+    /// The switches of those who are in a partition.
+    fn of(&self, partition: usize) -> Vec<ProxyHandle> {
+        let is_struck = |(partitions, _): &&(Vec<usize>, Proxy)| partitions.contains(&partition);
+        self.networks.iter().filter(is_struck).map(|(_, proxy)| proxy.handle()).collect()
+    }
+}
+
+async fn partition(fault: PlannedFault, networks: Vec<ProxyHandle>, mut pace: Pace) -> FaultEnd {
     let FaultKind::Partition { network, .. } = fault.kind else { return FaultEnd::default() };
-    let Some(proxy) = tools.proxy else {
-        return FaultEnd::invalid(format!("fault `{}` had no network to make bad", fault.name));
-    };
     for (from_us, to_us) in fault.instants {
         if !pace.until(from_us).await {
             break;
         }
-        proxy.switch(Some(network));
+        networks.iter().for_each(|handle| handle.switch(Some(network)));
         pace.until(to_us).await;
-        proxy.switch(None);
+        networks.iter().for_each(|handle| handle.switch(None));
     }
     FaultEnd::default()
 }

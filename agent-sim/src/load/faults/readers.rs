@@ -112,3 +112,39 @@ async fn read_once(reading: &Reading, bytes_per_second: u32, clock: Clock) -> st
         clock.sleep_until_us(clock.now_us() + takes_us).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::dialect::by_name;
+
+    #[tokio::test]
+    async fn an_answer_is_read_no_faster_than_at_its_rate() {
+        const BYTES: usize = 20_000;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            stream.write_all(&[b'x'; BYTES]).unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let dialect = by_name("wallflower").unwrap();
+        let url = ("localhost:1", "/base");
+        let reading = Reading::new(address, url, Some(b"Bearer secret"), dialect.as_ref()).unwrap();
+        let clock = Clock::start();
+        read_once(&reading, 50_000, clock).await.unwrap();
+        assert!(clock.now_us() >= 400_000, "{BYTES} bytes after {} us", clock.now_us());
+        let request = server.join().unwrap();
+        assert!(request.starts_with("GET /base/agents"), "{request}");
+        assert!(request.contains("\r\nauthorization: Bearer secret\r\n"), "{request}");
+    }
+}
