@@ -25,5 +25,6 @@ mod readme;
 mod scenario;
 mod seen;
 mod serve;
+mod starved;
 mod store_trouble;
 mod tidy;
