@@ -30,5 +30,6 @@ mod readme;
 mod scenario;
 mod seen;
 mod serve;
+mod starved;
 mod store_trouble;
 mod tidy;
