@@ -1,5 +1,5 @@
-//! The one writer: takes what is unsaved as soon as the last transaction is done, so that a batch is as large as the
-//! disk is slow, and nobody waits for a timer.
+//! The one writer: takes what is unsaved as soon as the last transaction is done and began long enough ago, so that a
+//! batch is as large as the disk is slow, and a fast disk does not make the registry commit row by row.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,9 @@ use super::{Failing, Store, StoreError};
 use crate::clock::Stopwatch;
 use crate::shared::Shared;
 
+/// Transactions begin at least so far apart: each costs some 0.4 ms of CPU beside its rows. Whoever comes after a longer
+/// rest is saved at once.
+const SPACING: Duration = Duration::from_millis(5);
 /// The most agents of one transaction.
 const BATCH: usize = 5_000;
 /// The first pause after a failed transaction; it doubles up to the longest.
@@ -30,6 +33,7 @@ pub(crate) async fn run(
     let mut stopping = shared.stopping.subscribe();
     let mut backoff = SHORTEST_BACKOFF;
     let mut tries_left = LAST_TRIES;
+    let mut last: Option<Stopwatch> = None;
     loop {
         let is_stopping = *stopping.borrow_and_update();
         let agents = shared.with_core(|core, _| core.has_unsaved().then(|| core.unsaved_agents()));
@@ -46,6 +50,11 @@ pub(crate) async fn run(
         if is_stopping && tries_left == 0 {
             return (store, Err(Unsaved { agents }));
         }
+        let rest = last.map_or(Duration::ZERO, |last| SPACING.saturating_sub(last.elapsed()));
+        if !is_stopping && !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+        }
+        last = Some(Stopwatch::start());
         match save_next(&shared, store.as_mut()).await {
             Ok(()) => backoff = SHORTEST_BACKOFF,
             Err(error) => {
