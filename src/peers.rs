@@ -47,7 +47,7 @@ pub(crate) fn peers(arguments: &Peers) -> Result<u8, Failure> {
     };
     let mut was_interrupted = false;
     for (file, scenario) in scenarios {
-        let (peer, interrupted) = run_one(&file, scenario, &folder, arguments.quiet);
+        let (peer, interrupted) = run_one(&file, &scenario, &folder, arguments.quiet);
         report.peers.push(peer);
         // After each, so that what is known survives whatever happens to the next.
         write_files(&report, &folder)?;
@@ -81,7 +81,7 @@ fn refuse_twin(scenarios: &[(PathBuf, Scenario)], scenario: &Scenario) -> Result
 }
 
 /// Runs one, if its registry is here; tells whether the user ended it.
-fn run_one(file: &Path, scenario: Scenario, folder: &Path, quiet: bool) -> (Peer, bool) {
+fn run_one(file: &Path, scenario: &Scenario, folder: &Path, quiet: bool) -> (Peer, bool) {
     let without_figures = |state, reason: String| Peer {
         name: scenario.name.clone(),
         scenario: file.display().to_string(),
@@ -90,7 +90,7 @@ fn run_one(file: &Path, scenario: Scenario, folder: &Path, quiet: bool) -> (Peer
         reasons: vec![reason],
         figures: None,
     };
-    if let Some(program) = missing_program(&scenario) {
+    if let Some(program) = missing_program(scenario) {
         let reason = format!("there is no `{program}` on this machine; {}", how_to_get(file, &scenario.name));
         return (without_figures(State::NotFound, reason), false);
     }
@@ -101,7 +101,7 @@ fn run_one(file: &Path, scenario: Scenario, folder: &Path, quiet: bool) -> (Peer
     let not_started = without_figures(State::NotStarted, String::new());
     let ran = run::output_folder(Some(&folder), "")
         .and_then(|folder| {
-            loadtest::run_once(&scenario, &folder, loadtest::How { quiet, ..Default::default() }, None)
+            loadtest::run_once(scenario, &folder, loadtest::How { quiet, ..Default::default() }, None)
                 .inspect_err(|_| run::discard_empty(&folder))
         })
         .and_then(|(report, _)| {
