@@ -3,6 +3,12 @@
 //! `cargo run --release -p conformance --example judge_speed -- 10000000 [agents]`. A line in a thousand is a list of
 //! up to a hundred agents by their capability, half of them 304s; one agent in twenty dies and comes back now and then;
 //! all else are lean renewals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program for people that measures time"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
