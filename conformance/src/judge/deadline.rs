@@ -210,7 +210,7 @@ impl Race<'_> {
         let first = self.sightings.partition_point(|sighting| sighting.span.s < from);
         let begun = self.sightings[first..].iter().take_while(move |sighting| sighting.span.s < end);
         begun.filter(move |sighting| {
-            sighting.span.e <= end && matches!(sighting.lane, Lane::Read | Lane::List(_))
+            sighting.span.e <= end && matches!(sighting.lane, Lane::Read | Lane::List(_) | Lane::Changes(_))
         })
     }
 

@@ -10,6 +10,7 @@ use reports::history::{
 };
 
 use super::beside::{Beside, Pause};
+use super::told::Told;
 
 /// From an instant to another, in microseconds of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +118,8 @@ pub(crate) struct AgentRecord {
     pub(crate) answers: Vec<Answer>,
     /// In the order in which the lists began.
     pub(crate) listed: Vec<Listed>,
+    /// What answers that tell changes said of it, as far as it is not judged yet.
+    pub(crate) told: Vec<Told>,
     /// When its first heartbeat that can have counted began.
     pub(crate) born: Option<u64>,
     /// What it declared first.
@@ -134,6 +137,18 @@ impl AgentRecord {
         let known = self.beats.iter().rev().filter_map(|beat| beat.declared.as_ref());
         let same = known.chain(&self.first_declared).find(|known| ***known == declared);
         same.map_or_else(|| Rc::new(declared), Rc::clone)
+    }
+
+    /// Lets the views go that began before `until`: they are judged.
+    pub(crate) fn forget_views(&mut self, until: u64) {
+        self.listed.clear();
+        self.told.retain(|told| told.span.s >= until);
+    }
+
+    /// Whether a view that began before `until` showed it.
+    pub(crate) fn was_shown(&self, until: u64) -> bool {
+        let told = || self.told.iter().filter(|told| told.span.s < until);
+        self.listed.iter().any(|listed| listed.status.is_some()) || told().any(|told| told.now.is_some())
     }
 
     /// Notes what a full heartbeat declared from `from` on.

@@ -39,7 +39,7 @@ impl Around {
             return !matches!(line, LineRef::Other(Line::Exchange(_)));
         };
         let near = |span: &Span| call.s_us <= span.e && call.e_us >= span.s;
-        if call.op == Operation::List {
+        if matches!(call.op, Operation::List | Operation::Watch) {
             return self.spans.iter().any(near);
         }
         let id = call.agent.as_ref().map(|agent| agent.0.as_ref());
@@ -125,6 +125,7 @@ fn add_sightings(subject: &Subject<'_>, case: &Case, events: &mut Vec<(u64, Stri
             Lane::Read => "read",
             Lane::Heartbeat => "heartbeat answered 'unknown'",
             Lane::List(_) => "list",
+            Lane::Changes(_) => "what changed in a list",
             Lane::Unchanged(_) => "304, its body",
         };
         let document = seen.document.map(|document| format!(", document {document}")).unwrap_or_default();

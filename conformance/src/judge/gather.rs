@@ -16,6 +16,7 @@ use super::evidence::{
 };
 use super::source::Survey;
 use super::tags::{Before, Tags};
+use super::told::{Told, tells_changes};
 
 /// So many clashes of tags are kept; the rest is counted.
 const KEPT_CLASHES: usize = 100;
@@ -108,7 +109,7 @@ impl Gathering {
             Operation::Register | Operation::Renew | Operation::Probe => self.take_beat(call, span),
             Operation::Leave => self.take_leave(&call, span),
             Operation::Read => self.take_read(call, span),
-            Operation::List | Operation::Watch if tells_changes(&call) => {}
+            Operation::List | Operation::Watch if tells_changes(&call) => self.take_changes(call, span),
             Operation::List | Operation::Watch => self.take_list(call, span),
             Operation::Provoke => self.evidence.provocations.push(Provocation {
                 span,
@@ -273,6 +274,29 @@ impl Gathering {
         self.evidence.lists.push(view);
     }
 
+    /// Notes whom an answer names. It is no list: it has no body that a tag could stand for.
+    fn take_changes(&mut self, call: CallRef<'_>, span: Span) {
+        let (Outcome::Shown, Some(seen)) = (call.outcome, call.seen) else { return };
+        let filter = self.filter_number(call.sent.and_then(|sent| sent.filter).unwrap_or_default());
+        let poller = call.agent.map_or(0, |agent| hash_of(&agent.0));
+        let shown = seen.agents.unwrap_or_default();
+        self.volume += shown.len() + seen.removed.len();
+        let told = |now| Told { span, filter, poller, now };
+        for shown in shown {
+            if let Some((_, agent)) = self.agent(&shown.id) {
+                agent.record.told.push(told(Some((shown.status, shown.document))));
+            }
+        }
+        for id in seen.removed {
+            // That somebody is not there says nothing of one who is not known, or long gone.
+            if self.evidence.numbers.contains_key(id.0.as_ref())
+                && let Some((_, agent)) = self.agent(&id.0)
+            {
+                agent.record.told.push(told(None));
+            }
+        }
+    }
+
     fn clashes(&mut self, clash: TagClash) {
         if self.evidence.clashes.len() < KEPT_CLASHES {
             self.evidence.clashes.push(clash);
@@ -312,9 +336,4 @@ impl Gathering {
         self.filter_numbers.insert(filter, number);
         number
     }
-}
-
-/// Whether a list tells what changed since an earlier one only.
-fn tells_changes(call: &CallRef<'_>) -> bool {
-    call.sent.as_ref().is_some_and(|sent| sent.since.is_some())
 }

@@ -1,7 +1,8 @@
 //! The judge: a pure function from a history to a verdict for each requirement.
 //!
 //! - `source`: where the lines come from, and what must be known before they are judged.
-//! - `evidence`: what they tell, sorted by agent and by filter; `gather` fills it, `tags` knows the bodies of tags.
+//! - `evidence`: what they tell, sorted by agent and by filter; `gather` fills it, `tags` knows the bodies of tags,
+//!   `told` what answers are that tell changes only.
 //! - `settle`: piece by piece, judges what can be decided; `prune` forgets what no later view can need.
 //! - `lease`: what an agent's calls allow a view to show.
 //! - `sighting`: what each view said of an agent, absences included.
@@ -54,6 +55,7 @@ mod source;
 mod tags;
 mod tally;
 mod time;
+mod told;
 mod view;
 
 /// What is to be judged, and by what.

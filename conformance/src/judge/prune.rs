@@ -17,7 +17,7 @@ pub(super) fn prune(
     timeouts: &Timeouts,
     horizon: Horizon,
 ) {
-    record.listed.clear();
+    record.forget_views(horizon.until);
     for answer in record.answers.iter_mut().filter(|answer| answer.span.s < horizon.until) {
         answer.told = true;
     }

@@ -170,15 +170,15 @@ impl Settling {
     ) -> bool {
         let Agent { record, carry } = agent;
         record.answers.sort_by_key(|answer| answer.span.s);
-        if record.born.is_none() && record.listed.iter().any(|listed| listed.status.is_some()) {
+        if record.born.is_none() && record.was_shown(horizon.until) {
             match evidence.gone.due(&record.id) {
-                Some(due) => time::check_long_gone(evidence, record, lists, due, &mut self.tallies),
+                Some(due) => time::check_long_gone(evidence, record, lists, due, horizon, &mut self.tallies),
                 None => evidence.strangers = true,
             }
         }
         let Some(subject) = Subject::of(evidence, record) else {
             changes.judge_nobody(record);
-            record.listed.clear();
+            record.forget_views(horizon.until);
             return true;
         };
         let mut sightings = sighting::sightings(evidence, lists, record, &subject.lease, horizon.until);
@@ -220,7 +220,8 @@ fn gone_by(subject: &Subject<'_>, horizon: Horizon) -> Option<u64> {
     let called = if latest == u64::MAX { lease.beats.iter().map(|beat| beat.span.e).max()? } else { latest };
     let last = subject.timeouts.evicted_us.unwrap_or(subject.timeouts.expires_us);
     let due = called.saturating_add(last).saturating_add(subject.late_us);
-    let silent = lease.beats.iter().all(|beat| beat.span.s < horizon.until);
+    let silent = lease.beats.iter().all(|beat| beat.span.s < horizon.until)
+        && subject.record.told.iter().all(|told| told.span.s < horizon.until);
     let long = due.saturating_add(LET_GO_US) < horizon.until;
     (silent && long).then_some(if latest == u64::MAX { u64::MAX } else { due })
 }
@@ -273,7 +274,8 @@ fn take_lists(evidence: &mut Evidence, until: u64) -> Vec<ListView> {
 fn kept(evidence: &Evidence) -> u64 {
     let of_agents = evidence.agents.iter().flatten().map(|agent| {
         let record = &agent.record;
-        record.beats.len() + record.leaves.len() + record.answers.len() + agent.carry.kept.sightings.len()
+        let views = record.answers.len() + record.told.len() + agent.carry.kept.sightings.len();
+        record.beats.len() + record.leaves.len() + views
     });
     (of_agents.sum::<usize>() + evidence.lists.len()) as u64
 }

@@ -14,6 +14,8 @@ pub(crate) enum Lane {
     Heartbeat,
     /// A list of this filter.
     List(u32),
+    /// What changed in a list of this filter: who is named.
+    Changes(u32),
     /// A 304 for this filter: the body of the tag is what was said.
     Unchanged(u32),
 }
@@ -83,6 +85,26 @@ pub(crate) fn sightings(
             document: listed.document,
             misplaced: !absent && seen.meets(hidden),
             shows_all: absent && hidden == States::GONE,
+        });
+    }
+    for told in record.told.iter().filter(|told| told.span.s < horizon) {
+        let Some(of_filter) = evidence.filters.get(told.filter as usize) else { continue };
+        let filter = &of_filter.filter;
+        let hidden = States::ANY.except(shown_states(filter));
+        let present = told.now.is_some();
+        if !present && !(told.span.e > born && surely_matches(filter, lease, told.span)) {
+            continue;
+        }
+        let seen = told.now.map_or(hidden, |(status, _)| States::of(status));
+        all.push(Sighting {
+            span: told.span,
+            lane: Lane::Changes(told.filter),
+            poller: told.poller,
+            seen,
+            present,
+            document: told.now.and_then(|(_, document)| document),
+            misplaced: present && seen.meets(hidden),
+            shows_all: !present && hidden == States::GONE,
         });
     }
     all.sort_by_key(|sighting| sighting.span.s);

@@ -8,6 +8,7 @@ use super::Subject;
 use super::evidence::{AgentRecord, Evidence, ListView, Span};
 use super::lease::{States, Timeouts};
 use super::race;
+use super::settle::Horizon;
 use super::sighting::{Lane, Sighting};
 use super::tally::{Case, Tallies, Tally, milliseconds};
 use super::view::{self, Memory};
@@ -280,16 +281,20 @@ pub(super) fn check_long_gone(
     record: &AgentRecord,
     lists: &[ListView],
     due: u64,
+    horizon: Horizon,
     tallies: &mut Tallies,
 ) {
     // A restart may give a full lease to whoever stands in the store.
     let longest = evidence.header.policies.values().map(|policy| policy.expires_after_ms).max().unwrap_or(0);
     let restarted = evidence.restarts.last().map(|restart| restart.started.e);
     let leased = restarted.map_or(0, |at| at.saturating_add(longest.saturating_mul(1000)));
-    for listed in &record.listed {
-        let (Some(status), Some(view)) = (listed.status, lists.get(listed.list as usize)) else { continue };
-        let span = view.span;
-        if view.unchanged || !States::of(status).within(States::LIVE) || span.s <= due.max(leased) {
+    let listed = record.listed.iter().filter_map(|listed| {
+        let view = lists.get(listed.list as usize).filter(|view| !view.unchanged)?;
+        Some((view.span, listed.status?))
+    });
+    let told = record.told.iter().filter(|told| told.span.s < horizon.until);
+    for (span, status) in listed.chain(told.filter_map(|told| Some((told.span, told.now?.0)))) {
+        if !States::of(status).within(States::LIVE) || span.s <= due.max(leased) {
             continue;
         }
         let sentence = format!(

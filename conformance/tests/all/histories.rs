@@ -14,6 +14,7 @@ use reports::result::{RequirementReport, RequirementVerdict};
 mod boundaries;
 mod changes;
 mod durable;
+mod freshness;
 mod guard;
 mod hardships;
 mod mcp;

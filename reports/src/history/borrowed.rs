@@ -77,6 +77,11 @@ pub struct SeenRef<'a> {
     /// As in [`Seen::agents`].
     #[serde(borrow)]
     pub agents: Option<Vec<AgentRef<'a>>>,
+    /// As in [`Seen::removed`].
+    #[serde(borrow)]
+    pub removed: Vec<Text<'a>>,
+    /// As in [`Seen::full`].
+    pub full: bool,
     /// As in [`Seen::events`].
     pub events: Option<Vec<u64>>,
     /// As in [`Seen::retry_after`].
@@ -132,6 +137,8 @@ impl<'a> From<&'a Seen> for SeenRef<'a> {
             epoch: seen.epoch,
             etag: seen.etag.as_deref().map(text),
             agents,
+            removed: seen.removed.iter().map(|id| text(id)).collect(),
+            full: seen.full,
             events: seen.events.clone(),
             retry_after: seen.retry_after.as_deref().map(text),
         }

@@ -26,7 +26,9 @@ pub(in crate::judge) fn check_agent(
         (horizon.from..horizon.until).contains(&call.span.s) && call.span.s >= first.held.s
     };
     for call in beside.troubled.iter().filter(now).filter(|call| call.agent == subject.id) {
-        if surely_lives(subject, call.span) && call.outcome == Outcome::Unknown {
+        // A list that is not there any more to tell changes from says nothing of the agent that asked.
+        let asks_for_itself = !matches!(call.op, Operation::List | Operation::Watch);
+        if asks_for_itself && surely_lives(subject, call.span) && call.outcome == Outcome::Unknown {
             let sentence = format!(
                 "A {} of {} was answered {} at {} ms, when the store was locked or had been, although the agent lived.",
                 call.op.name(),
