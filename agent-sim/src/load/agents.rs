@@ -3,6 +3,7 @@
 
 mod can;
 mod polls;
+mod slot;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use scenarios::model::{Discovery, Protocol};
 
 use self::can::Can;
 use self::polls::{Polls, Stores, Turn, is_poll};
+use self::slot::Slot;
 use crate::client::Answered;
 use crate::dialect::{Call, Dialect, Document};
 use crate::plan::Plan;
@@ -51,39 +53,6 @@ struct State {
     /// So many more heartbeats follow at once.
     repeats: u32,
     polls: Polls,
-}
-
-/// The place for an agent's one unanswered heartbeat, or poll.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Slot {
-    #[default]
-    Free,
-    /// A call is due or under way; so many due ones found it there.
-    Taken { misses: u32 },
-}
-
-impl Slot {
-    /// Takes the place, or counts a miss.
-    fn take(&mut self) -> bool {
-        match self {
-            Self::Free => {
-                *self = Self::Taken { misses: 0 };
-                true
-            }
-            Self::Taken { misses } => {
-                *misses += 1;
-                false
-            }
-        }
-    }
-
-    /// Frees the place and tells how many misses the call caused.
-    fn free(&mut self) -> u32 {
-        match std::mem::take(self) {
-            Self::Free => 0,
-            Self::Taken { misses } => misses,
-        }
-    }
 }
 
 /// A call to be made.

@@ -13,7 +13,6 @@ use super::agents::{Agents, Due, Task};
 use super::calls::{Flight, cut_short};
 use super::collector::{Collector, Series};
 use super::faults::Quit;
-use super::metrics::Figures;
 use super::network::Network;
 use super::observer::{Observed, Observer};
 use super::recovery::Recovery;
@@ -368,39 +367,6 @@ impl Driver {
     pub(super) fn keep_touches(&mut self) {
         for touch in self.tripwire.take_touches() {
             self.history.write(&Line::Touch(touch));
-        }
-    }
-
-    fn show_progress(&self) {
-        let now_us = self.now_us();
-        let phase_index = self.plan.phase_at(now_us);
-        let second = self.collector.last_interval();
-        let recent = self.collector.recent();
-        self.progress.send_replace(Progress {
-            phase: self.plan.phases().get(phase_index).map_or_else(String::new, |phase| phase.name.clone()),
-            phase_index,
-            phases: self.plan.phases().len(),
-            elapsed_ms: now_us / 1_000,
-            total_ms: self.plan.end_us() / 1_000,
-            agents: second.agents,
-            offered_per_second: second.planned,
-            achieved_per_second: second.sent,
-            p50_us: recent.p50,
-            p99_us: recent.p99,
-            lag_p99_us: second.lag_p99_us,
-            target_cores: second.target_cores,
-            target_pss_bytes: second.target_pss_bytes,
-            errors: self.collector.totals().errors,
-            figures: self.figures(),
-        });
-    }
-
-    fn figures(&self) -> Figures {
-        Figures {
-            in_flight: u64::try_from(self.network.in_flight()).unwrap_or(u64::MAX),
-            lost_lines: self.history.lost_lines(),
-            target_cpu_seconds: self.costs.target.cpu_seconds,
-            ..self.collector.figures()
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The load driver: follows the plan against a registry, and measures.
 //!
+//! - [`address`]: where a URL leads.
 //! - [`agents`]: what each agent knows and does about it; pure.
 //! - [`driver`]: the loop that makes the calls.
 //! - [`calls`]: a call on its way, from the agent's wish to the record of it.
 //! - [`network`]: many calls at once in one thread.
 //! - [`observer`]: the harness's own reading of the list, beside the loop.
 //! - [`worker`]: threads that wake in time, and the control that measures the host's own floor.
+//! - [`progress`]: what a run tells while it goes on.
 //! - [`sampler`]: what the registry and the harness use.
 //! - [`arrivals`]: calls that become due, by tenths of a second.
 //! - [`collector`]: counts by phase, operation and second.
@@ -18,6 +20,7 @@
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
 //! - [`outcome`]: all of it as plain data.
 
+mod address;
 mod agents;
 mod arrivals;
 mod calls;
@@ -29,6 +32,7 @@ pub(crate) mod network;
 mod observer;
 mod offered;
 mod outcome;
+mod progress;
 mod recovery;
 mod sampler;
 mod thresholds;
@@ -37,7 +41,7 @@ mod windows;
 mod worker;
 
 use std::collections::VecDeque;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +51,7 @@ use scenarios::model::Scenario;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
+pub(crate) use self::address::{address_of, parts_of};
 use self::agents::Agents;
 use self::collector::Collector;
 use self::driver::{Driver, Ending, Trouble};
@@ -333,7 +338,7 @@ impl Seed<'_> {
             progress,
             limit: usize::try_from(scenario.max_in_flight).unwrap_or(usize::MAX).max(1),
             timeout_us: micros(scenario.call_timeout),
-            lag_limit_us: lag_limit_us(shortest_period_us(plan)),
+            lag_limit_us: lag_limit_us(plan.shortest_period_us().unwrap_or(u64::MAX)),
             traced_by: None,
             trouble: Trouble::default(),
             held_back: VecDeque::new(),
@@ -377,36 +382,13 @@ impl Seed<'_> {
             floor,
             written,
             tripwire,
-            shortest_period_us: shortest_period_us(&self.plan),
+            shortest_period_us: self.plan.shortest_period_us().unwrap_or(u64::MAX),
             // The last agent may have come in the last moment, its connection not yet.
             connections_wanted: self.plan.own_connections(ended_us.saturating_sub(CONNECT_TIME_US)),
             connections_held: network.peak_own(),
         }
         .outcome(&self.plan_hash, &self.started_at)
     }
-}
-
-/// Host and port, and the path before all others, of a URL that a client was made for.
-pub(crate) fn parts_of(url: &str) -> (&str, &str) {
-    let rest = url.strip_prefix("http://").unwrap_or(url);
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    (authority.rsplit('@').next().unwrap_or(authority), path)
-}
-
-/// Where a host and port are: the first address that takes a connection, else the first.
-pub(crate) fn address_of(authority: &str) -> Result<SocketAddr, String> {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
-    let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-    let found = authority.to_socket_addrs().map_err(|error| error.to_string())?.collect::<Vec<_>>();
-    let takes = |address: &&SocketAddr| std::net::TcpStream::connect_timeout(address, PATIENCE).is_ok();
-    // A single one needs no trying.
-    let taken = if found.len() == 1 { None } else { found.iter().find(takes) };
-    taken.or(found.first()).copied().ok_or_else(|| "its name has no address".to_owned())
-}
-
-fn shortest_period_us(plan: &Plan) -> u64 {
-    plan.shortest_period_us().unwrap_or(u64::MAX)
 }
 
 /// Asks the registry process something; `None` where it is not the harness's own.

@@ -92,7 +92,8 @@ pub(crate) fn sightings(
         let filter = &of_filter.filter;
         let hidden = States::ANY.except(shown_states(filter));
         let present = told.now.is_some();
-        if !present && !(told.span.e > born && surely_matches(filter, lease, told.span)) {
+        let surely_was_there = told.span.e > born && surely_matches(filter, lease, told.span);
+        if !present && !surely_was_there {
             continue;
         }
         let seen = told.now.map_or(hidden, |(status, _)| States::of(status));
