@@ -106,7 +106,7 @@ impl Fleet {
         let agent = line % agents;
         let round = line / agents;
         // One in twenty is silent for eight of forty rounds, longer than Q.
-        let silent = agent % 20 == 0 && (round + agent / 20) % 40 >= 24 && round > 1;
+        let silent = agent.is_multiple_of(20) && (round + agent / 20) % 40 >= 24 && round > 1;
         let agent = if silent { (agent + 1) % agents } else { agent };
         let place = usize::try_from(agent).unwrap();
         let gone = self.beats[place] == 0 || self.beats[place] + 20_000_000 <= now;
