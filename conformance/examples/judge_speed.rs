@@ -3,6 +3,11 @@
 //! `cargo run --release -p conformance --example judge_speed -- 10000000 [agents]`. A line in a thousand is a list of
 //! up to a hundred agents by their capability, half of them 304s; one agent in twenty dies and comes back now and then;
 //! all else are lean renewals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a program for measurements: it prints, and may end with a panic"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -100,7 +105,7 @@ impl Fleet {
         let agent = line % agents;
         let round = line / agents;
         // One in twenty is silent for eight of forty rounds, longer than Q.
-        let silent = agent % 20 == 0 && (round + agent / 20) % 40 >= 24 && round > 1;
+        let silent = agent.is_multiple_of(20) && (round + agent / 20) % 40 >= 24 && round > 1;
         let agent = if silent { (agent + 1) % agents } else { agent };
         let place = usize::try_from(agent).unwrap();
         let gone = self.beats[place] == 0 || self.beats[place] + 20_000_000 <= now;

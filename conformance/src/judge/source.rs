@@ -20,6 +20,9 @@ pub(super) enum Source<'a> {
 
 type Take<'t> = dyn FnMut(LineRef<'_>) -> Result<(), JudgeError> + 't;
 
+/// Takes a line with its number, counted from 1.
+type TakeText<'t> = dyn FnMut(u64, &[u8]) -> Result<(), JudgeError> + 't;
+
 impl Source<'_> {
     /// Gives every line to `take`; nothing here holds more than one of a file.
     pub(super) fn read(&self, take: &mut Take<'_>) -> Result<(), JudgeError> {
@@ -157,10 +160,7 @@ impl Surveying {
 }
 
 /// Reads a file line by line into one buffer.
-fn each_line(
-    path: &Path,
-    take: &mut dyn FnMut(u64, &[u8]) -> Result<(), JudgeError>,
-) -> Result<(), JudgeError> {
+fn each_line(path: &Path, take: &mut TakeText<'_>) -> Result<(), JudgeError> {
     let unreadable = |source| JudgeError::Read { path: path.display().to_string(), source };
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(unreadable)?);
     let mut text = Vec::new();

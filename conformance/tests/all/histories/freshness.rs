@@ -80,9 +80,11 @@ fn a_change_counts_once_for_each_poller_that_looked_behind_its_beginning() {
         .lists_document((16_000, 16_500), "a", 2)
         .by("b");
     assert_eq!(story.figure("change_to_seen"), Some((2, 4_500)));
-    let reported = one()
-        .reports("a", (10_000, 11_000), Reported::Degraded)
-        .reads("a", (13_000, 13_200), Some(Status::Degraded));
+    let reported = one().reports("a", (10_000, 11_000), Reported::Degraded).reads(
+        "a",
+        (13_000, 13_200),
+        Some(Status::Degraded),
+    );
     assert_eq!(reported.figure("change_to_seen"), Some((1, 2_200)));
 }
 
@@ -103,9 +105,12 @@ fn a_long_poll_that_waited_for_a_change_counts_at_its_end() {
     // The document before may have been told before the change.
     assert_eq!(told(changed, (5_000, 13_000), 1).figure("change_to_seen"), None);
     // A document that comes back may be the one that was there when the call began.
-    let back = one()
-        .declares("a", (10_000, 11_000), Outcome::Updated, 2)
-        .declares("a", (20_000, 21_000), Outcome::Updated, 1);
+    let back = one().declares("a", (10_000, 11_000), Outcome::Updated, 2).declares(
+        "a",
+        (20_000, 21_000),
+        Outcome::Updated,
+        1,
+    );
     assert_eq!(told(back.clone(), (5_000, 23_000), 1).figure("change_to_seen"), None);
     assert_eq!(told(back, (12_000, 23_000), 1).figure("change_to_seen"), Some((1, 2_000)));
 }
@@ -117,9 +122,11 @@ fn a_long_poll_that_waited_for_an_expiry_counts_at_its_end() {
             call.seen.as_mut().unwrap().removed = vec!["a".to_owned()];
         })
     };
-    let seen = one()
-        .reads("a", (150_000, 150_100), Some(Status::Degraded))
-        .reads("a", (201_000, 201_100), Some(Status::Degraded));
+    let seen = one().reads("a", (150_000, 150_100), Some(Status::Degraded)).reads(
+        "a",
+        (201_000, 201_100),
+        Some(Status::Degraded),
+    );
     let story = waited(seen, (50_000, 203_000));
     assert_eq!(story.figure("crashed_to_expired"), Some((1, 1_000)));
     // The reads began behind the long-poll's beginning, and are the last that showed the agent all the same.
