@@ -6,8 +6,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a program for people that measures time"
+    reason = "a program for measurements: it prints, and may end with a panic"
 )]
 
 use std::collections::BTreeMap;

@@ -69,47 +69,48 @@ pub(crate) fn sightings(
     for listed in &record.listed {
         let Some(view) = lists.get(listed.list as usize) else { continue };
         let Some(of_filter) = evidence.filters.get(view.filter as usize) else { continue };
-        let filter = &of_filter.filter;
-        let hidden = States::ANY.except(shown_states(filter));
-        let absent = listed.status.is_none();
-        if absent && !(view.span.e > born && surely_matches(filter, lease, view.span)) {
-            continue;
+        let lane = if view.unchanged { Lane::Unchanged(view.filter) } else { Lane::List(view.filter) };
+        let now = listed.status.map(|status| (status, listed.document));
+        if now.is_some() || (view.span.e > born && surely_matches(&of_filter.filter, lease, view.span)) {
+            all.push(of_view(&of_filter.filter, view.span, lane, view.poller, now));
         }
-        let seen = listed.status.map_or(hidden, States::of);
-        all.push(Sighting {
-            span: view.span,
-            lane: if view.unchanged { Lane::Unchanged(view.filter) } else { Lane::List(view.filter) },
-            poller: view.poller,
-            seen,
-            present: !absent,
-            document: listed.document,
-            misplaced: !absent && seen.meets(hidden),
-            shows_all: absent && hidden == States::GONE,
-        });
     }
     for told in record.told.iter().filter(|told| told.span.s < horizon) {
         let Some(of_filter) = evidence.filters.get(told.filter as usize) else { continue };
-        let filter = &of_filter.filter;
-        let hidden = States::ANY.except(shown_states(filter));
-        let present = told.now.is_some();
-        let surely_was_there = told.span.e > born && surely_matches(filter, lease, told.span);
-        if !present && !surely_was_there {
-            continue;
+        if told.now.is_some() || (told.span.e > born && surely_matches(&of_filter.filter, lease, told.span)) {
+            all.push(of_view(
+                &of_filter.filter,
+                told.span,
+                Lane::Changes(told.filter),
+                told.poller,
+                told.now,
+            ));
         }
-        let seen = told.now.map_or(hidden, |(status, _)| States::of(status));
-        all.push(Sighting {
-            span: told.span,
-            lane: Lane::Changes(told.filter),
-            poller: told.poller,
-            seen,
-            present,
-            document: told.now.and_then(|(_, document)| document),
-            misplaced: present && seen.meets(hidden),
-            shows_all: !present && hidden == States::GONE,
-        });
     }
     all.sort_by_key(|sighting| sighting.span.s);
     all
+}
+
+/// What a view of this filter said; who is not in it is in a state that the filter does not show.
+fn of_view(
+    filter: &Filter,
+    span: Span,
+    lane: Lane,
+    poller: u64,
+    now: Option<(Status, Option<u64>)>,
+) -> Sighting {
+    let hidden = States::ANY.except(shown_states(filter));
+    let seen = now.map_or(hidden, |(status, _)| States::of(status));
+    Sighting {
+        span,
+        lane,
+        poller,
+        seen,
+        present: now.is_some(),
+        document: now.and_then(|(_, document)| document),
+        misplaced: now.is_some() && seen.meets(hidden),
+        shows_all: now.is_none() && hidden == States::GONE,
+    }
 }
 
 /// The same of all lists that are there.

@@ -20,11 +20,14 @@ pub(super) enum Source<'a> {
 
 type Take<'t> = dyn FnMut(LineRef<'_>) -> Result<(), JudgeError> + 't;
 
+/// Takes a line with its number, counted from 1.
+type TakeText<'t> = dyn FnMut(u64, &[u8]) -> Result<(), JudgeError> + 't;
+
 impl Source<'_> {
     /// Gives every line to `take`; nothing here holds more than one of a file.
     pub(super) fn read(&self, take: &mut Take<'_>) -> Result<(), JudgeError> {
         match self {
-            Self::File(path) => each_line(path, |number, text| {
+            Self::File(path) => each_line(path, &mut |number, text| {
                 let line = LineRef::parse(text).map_err(|error| JudgeError::Malformed {
                     path: path.display().to_string(),
                     line: number,
@@ -48,7 +51,7 @@ impl Source<'_> {
     pub(super) fn survey(&self) -> Result<Survey, JudgeError> {
         let mut surveying = Surveying::default();
         match self {
-            Self::File(path) => each_line(path, |_, text| {
+            Self::File(path) => each_line(path, &mut |_, text| {
                 if let Ok(Shallow { line: Some(kind), op: Some(op), s_us, e_us }) =
                     serde_json::from_slice(text)
                     && kind.0 == "call"
@@ -157,10 +160,7 @@ impl Surveying {
 }
 
 /// Reads a file line by line into one buffer.
-fn each_line(
-    path: &Path,
-    mut take: impl FnMut(u64, &[u8]) -> Result<(), JudgeError>,
-) -> Result<(), JudgeError> {
+fn each_line(path: &Path, take: &mut TakeText<'_>) -> Result<(), JudgeError> {
     let unreadable = |source| JudgeError::Read { path: path.display().to_string(), source };
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(unreadable)?);
     let mut text = Vec::new();

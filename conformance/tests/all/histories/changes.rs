@@ -79,3 +79,43 @@ fn revisions_of_deltas_and_renewals_are_not_judged_together() {
     let story = one().lists((3_000, 3_500), 1, &[("a", Status::Healthy)]).renews("a", (10_000, 11_000));
     story.changes((20_000, 20_500), &[("a", Status::Healthy)], &[]).fails_only(&[]);
 }
+
+#[test]
+fn changes_that_are_judged_are_not_kept() {
+    // One agent that lives, and a poller that is told of it 100 times a second.
+    let told = |rounds: u64| {
+        (1..=rounds).fold(one(), |story, round| {
+            let at = round * 10_000;
+            story
+                .renews("a", (at, at + 100))
+                .changes((at + 1_000, at + 9_000), &[("a", Status::Healthy)], &["b"])
+                .lists((at + 9_100, at + 9_200), 1, &[("a", Status::Healthy)])
+        })
+    };
+    let kept = |rounds| {
+        let ask = Ask { settle_every: 20, ..Ask::default() };
+        let judgement = told(rounds).judged_by(&ask).unwrap();
+        assert!(!judgement.failed(), "{:#?}", judgement.requirements);
+        judgement.kept_peak
+    };
+    let (short, long) = (kept(50), kept(500));
+    assert!(long <= short + 5, "{long} after {short}");
+}
+
+#[test]
+fn a_failure_by_a_delta_is_told_in_its_timeline() {
+    let row = one().changes((50_000, 50_500), &[("a", Status::Degraded)], &[]).row("TIME-1");
+    let wrong = row.timeline.iter().find(|line| line.contains("WRONG")).unwrap();
+    assert!(wrong.contains("what changed in a list shows degraded"), "{wrong}");
+}
+
+#[test]
+fn a_stranger_in_a_delta_leaves_undecided_what_others_may_have_changed() {
+    let quiet = || {
+        let story = one().lists((3_000, 3_500), 1, &[("a", Status::Healthy)]).renews("a", (10_000, 11_000));
+        story.lists((12_000, 12_500), 1, &[("a", Status::Healthy)])
+    };
+    assert_eq!(quiet().row("VIEW-5").decided, 1);
+    assert_eq!(quiet().changes((20_000, 20_500), &[("z", Status::Healthy)], &[]).row("VIEW-5").decided, 0);
+    assert_eq!(quiet().changes((20_000, 20_500), &[], &["z"]).row("VIEW-5").decided, 1);
+}

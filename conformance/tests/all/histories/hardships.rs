@@ -66,6 +66,20 @@ fn numbers_never_fall_across_a_restart() {
     story(8, 9).fails_only(&["DURABLE-4"]);
 }
 
+impl Story {
+    /// Changes the last call, whatever stands behind it.
+    fn last_call(mut self, change: impl FnOnce(&mut CallRecord)) -> Self {
+        let calls = self.lines.iter_mut().rev();
+        change(
+            calls
+                .filter_map(|line| if let Line::Call(call) = line { Some(call) } else { None })
+                .next()
+                .unwrap(),
+        );
+        self
+    }
+}
+
 /// A change while the store is locked, answered so.
 fn troubled(outcome: Outcome, http: u16, retry_after: Option<&str>) -> Story {
     let held = Hardship::StoreHeld { file: "/x/registry.db".to_owned(), s_us: 3_000, e_us: 4_000 };
@@ -83,6 +97,10 @@ fn a_locked_store_is_answered_503_with_retry_after_and_nobody_is_forgotten() {
     troubled(Outcome::Unavailable, 503, None).fails_only(&["DURABLE-5"]);
     troubled(Outcome::Unavailable, 500, Some("1")).fails_only(&["DURABLE-5"]);
     troubled(Outcome::Unknown, 410, None).fails_only(&["DURABLE-5"]);
+    // That a list is not there to tell changes from any more says nothing of the agent that asked.
+    let asked = |op| troubled(Outcome::Unknown, 410, None).last_call(|call| call.op = op);
+    asked(Operation::List).fails_only(&[]);
+    asked(Operation::Watch).fails_only(&[]);
     // Whether it ever accepts a change again was not seen.
     assert_eq!(
         troubled(Outcome::Unavailable, 503, Some("1")).row("DURABLE-5").verdict,
