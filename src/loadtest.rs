@@ -106,7 +106,11 @@ pub(crate) fn run_once(
 ) -> Result<(RunReport, u8), Failure> {
     let history = folder.join(HISTORY);
     let mut outcome = drive(scenario, &history, how)?;
-    let judgement = judged(scenario, &history)?;
+    let judgement = match judged(scenario, &history) {
+        // A history that was cut off proves nothing, and the run says already why it is.
+        Err(_) if !outcome.invalid.is_empty() => Judgement::default(),
+        judged => judged?,
+    };
     fill_wrong_expiries(&mut outcome.faults, outcome.begin_us, &judgement.wrong_expiry_instants_us);
     fill_freshness(&scenario.thresholds, &mut outcome.thresholds, &judgement.freshness);
     let mut report = RunReport {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use agent_sim::dialect::{Dialect, DialectError};
 use reports::result::{Kind, RunReport, SCHEMA, Verdict};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// A wrong command line or scenario.
@@ -143,9 +144,33 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     Ok(runtime.block_on(work))
 }
 
+/// Ctrl-c and SIGTERM, listened to from its making on: what comes before anybody waits is not lost.
+pub(crate) struct EndSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl EndSignals {
+    /// Listens. Belongs into a runtime.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let deaf = |error| Failure::new(TROUBLE, format!("cannot listen to signals: {error}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(deaf)?,
+            terminate: signal(SignalKind::terminate()).map_err(deaf)?,
+        })
+    }
+
+    /// Resolves when one comes.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 /// Resolves at ctrl-c or SIGTERM.
 pub(crate) async fn end_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {
             _ = tokio::signal::ctrl_c() => {}

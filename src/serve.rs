@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::Serve;
-use crate::run::{Failure, TROUBLE, USAGE, end_signal};
+use crate::run::{EndSignals, Failure, TROUBLE, USAGE};
 
 /// A heartbeat is a dozen small allocations. Measured against the system's allocator: see
 /// registry/examples/heartbeat_cost.rs.
@@ -39,9 +39,10 @@ pub(crate) fn serve(arguments: &Serve) -> Result<u8, Failure> {
         let hangups = signal(SignalKind::hangup())
             .map_err(|error| Failure::new(TROUBLE, format!("cannot listen to SIGHUP: {error}")))?;
         let reloading = reload_at(hangups, arguments, settings.clone(), policies, files);
+        let ending = EndSignals::listen()?;
         let stop = async {
             tokio::select! {
-                () = stop(arguments.stop_with_stdin) => {}
+                () = stop(arguments.stop_with_stdin, ending) => {}
                 () = reloading => {}
             }
         };
@@ -62,7 +63,7 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1)
 }
 
-async fn stop(with_stdin: bool) {
+async fn stop(with_stdin: bool, mut ending: EndSignals) {
     let stdin_closed = async {
         if with_stdin {
             let mut ignored = [0; 64];
@@ -73,7 +74,7 @@ async fn stop(with_stdin: bool) {
         }
     };
     tokio::select! {
-        () = end_signal() => {}
+        () = ending.next() => {}
         () = stdin_closed => {}
     }
 }

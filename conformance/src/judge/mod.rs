@@ -82,7 +82,7 @@ impl Ask {
 }
 
 /// What a history proves.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Judgement {
     /// The selected requirements in the catalogue's order.
     pub requirements: Vec<RequirementReport>,
