@@ -129,7 +129,7 @@ impl Fleet {
         let wanted = turn % agents.div_ceil(SHOWN);
         let members = wanted * SHOWN..((wanted + 1) * SHOWN).min(agents);
         let state = |agent: &u64| {
-            let silent = now - self.beats[usize::try_from(*agent).unwrap()];
+            let silent = now.saturating_sub(self.beats[usize::try_from(*agent).unwrap()]);
             u64::from(silent >= 10_000_000) + u64::from(silent >= 20_000_000)
         };
         let states: Vec<u64> = members.clone().map(|agent| state(&agent)).collect();

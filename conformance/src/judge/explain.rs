@@ -53,25 +53,53 @@ pub(super) fn timeline(evidence: &Evidence, case: &Case) -> Vec<String> {
     let agent = case.agent.as_ref().and_then(|id| evidence.agent(id));
     let subject = agent.and_then(|agent| Subject::of(evidence, &agent.record));
     let mut events: Vec<(u64, String)> = Vec::new();
+    let mut views: Vec<(u64, String)> = Vec::new();
     let mut from = case.wrong.s;
     if let Some(subject) = &subject {
         from = add_deadlines(subject, case.view, &mut events);
         add_calls(subject, &mut events);
-        add_sightings(subject, case, &mut events);
+        add_sightings(subject, case, &mut views);
     } else {
-        add_lists(evidence, case, &mut events);
+        add_lists(evidence, case, &mut views);
     }
     add_surroundings(evidence, case, &mut events);
-    events.sort_by_key(|(at, _)| *at);
-    let last = events.iter().rposition(|(at, _)| *at <= case.view.e).unwrap_or(0);
-    let first = events.partition_point(|(at, _)| *at < from).max(last.saturating_sub(LINES - 3));
-    let until = (last + 3).min(events.len());
-    events
-        .get(first..until)
-        .unwrap_or_default()
-        .iter()
-        .map(|(at, words)| format!("{:>12} ms  {words}", milliseconds(*at)))
-        .collect()
+    let other = events.into_iter().map(|(at, words)| Event { at, words, is_view: false });
+    let views = views.into_iter().map(|(at, words)| Event { at, words, is_view: true });
+    let mut events: Vec<Event> = other.chain(views).collect();
+    events.sort_by_key(|event| event.at);
+    let last = events.iter().rposition(|event| event.at <= case.view.e).unwrap_or(0);
+    events.truncate(last + 3);
+    events.retain(|event| event.at >= from);
+    leave_views_out(&mut events);
+    let first = events.len().saturating_sub(LINES);
+    let shown = events.iter().skip(first);
+    shown.map(|event| format!("{:>12} ms  {}", milliseconds(event.at), event.words)).collect()
+}
+
+/// A line of a timeline.
+struct Event {
+    at: u64,
+    words: String,
+    is_view: bool,
+}
+
+/// Where there are too many lines, the earliest views make room for the heartbeats that the case is about.
+fn leave_views_out(events: &mut Vec<Event>) {
+    let excess = (events.len() + 1).saturating_sub(LINES);
+    if excess < 2 {
+        return;
+    }
+    let views = events.iter().filter(|event| event.is_view).count();
+    let mut left = excess.min(views);
+    let Some(first) = events.iter().position(|event| event.is_view) else { return };
+    let words = format!("({left} views are left out from here on)");
+    let at = events[first].at;
+    events.retain(|event| {
+        let goes = event.is_view && left > 0;
+        left -= usize::from(goes);
+        !goes
+    });
+    events.insert(first, Event { at, words, is_view: false });
 }
 
 /// Adds the deadlines that the view is held to; gives the instant from which the story is told.

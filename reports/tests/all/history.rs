@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 
 use reports::history::{
-    Abilities, CallRecord, FORMAT, HistoryError, HistoryReader, Line, MAX_LINE_BYTES, Operation, Outcome,
-    RunEnd, RunHeader, write_line,
+    Abilities, AgentRef, AgentSeen, CallRecord, CallRef, FORMAT, Filter, HistoryError, HistoryReader, Line,
+    LineRef, MAX_LINE_BYTES, Operation, Outcome, Reported, RunEnd, RunHeader, Seen, SeenRef, Sent, Status,
+    Text, write_line,
 };
 
 fn header(format: u32) -> Line {
@@ -102,4 +103,89 @@ fn a_line_without_end_is_refused_before_it_fills_the_memory() {
     let source = std::io::Read::chain(&first[..], Endless(0));
     let read: Vec<_> = HistoryReader::new(BufReader::with_capacity(1 << 16, source)).collect();
     assert!(matches!(read[..], [Ok(_), Err(HistoryError::TooLong { line: 2 })]));
+}
+
+/// A call with every member.
+fn full_call() -> CallRecord {
+    let text = |text: &str| Some(text.to_owned());
+    CallRecord {
+        agent: text("a-1\n\"\u{e4}"),
+        op: Operation::Watch,
+        planned_us: Some(1),
+        s_us: 2,
+        e_us: 3,
+        outcome: Outcome::Shown,
+        http: Some(200),
+        sent: Some(Sent {
+            agent_type: text("brisk"),
+            status: Some(Reported::Degraded),
+            capabilities: Some(vec!["geo".to_owned(), "q\"uote".to_owned()]),
+            document: Some(4),
+            incarnation: Some(5),
+            sequence: Some(6),
+            filter: Some(Filter {
+                capability: text("geo"),
+                agent_type: text("brisk"),
+                status: vec![Status::Healthy, Status::Expired],
+                label: Some(("zone".to_owned(), "eu".to_owned())),
+            }),
+            if_none_match: text("tag\\1"),
+            since: Some(7),
+        }),
+        seen: Some(Seen {
+            revision: Some(8),
+            epoch: Some(9),
+            etag: text("tag\\2"),
+            agents: Some(vec![AgentSeen {
+                id: "b\t".to_owned(),
+                status: Status::Degraded,
+                epoch: Some(10),
+                document: Some(11),
+            }]),
+            removed: vec!["c".to_owned(), "d\n".to_owned()],
+            full: true,
+            events: Some(vec![12, 13]),
+            retry_after: text("14"),
+        }),
+        note: text("GET /agents"),
+    }
+}
+
+#[test]
+fn a_call_read_without_a_copy_has_all_that_was_written() {
+    let call = full_call();
+    let bytes = written(&[Line::Call(call.clone())]);
+    let LineRef::Call(read) = LineRef::parse(&bytes).unwrap() else { panic!("not the line of a call") };
+    let CallRef { agent, op, s_us, e_us, outcome, http, sent, seen, note } = read.clone();
+    let copied = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned());
+    let seen = seen.map(|seen| {
+        let SeenRef { revision, epoch, etag, agents, removed, full, events, retry_after } = seen;
+        let agent = |AgentRef { id, status, epoch, document }: AgentRef<'_>| AgentSeen {
+            id: id.into_owned(),
+            status,
+            epoch,
+            document,
+        };
+        Seen {
+            revision,
+            epoch,
+            etag: copied(etag),
+            agents: agents.map(|agents| agents.into_iter().map(agent).collect()),
+            removed: removed.into_iter().map(|id| id.0.into_owned()).collect(),
+            full,
+            events,
+            retry_after: copied(retry_after),
+        }
+    });
+    let (agent, note) = (copied(agent), copied(note));
+    // When it was planned is all that is left out.
+    let planned_us = call.planned_us;
+    let back = CallRecord { agent, op, planned_us, s_us, e_us, outcome, http, sent, seen, note };
+    assert_eq!(back, call);
+    assert_eq!(read, CallRef::from(&call));
+    // Every member stands in the line, or this would compare less than all.
+    let line: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let members = |value: &serde_json::Value| value.as_object().unwrap().len();
+    let counts = [members(&line), members(&line["sent"]), members(&line["seen"])];
+    assert_eq!(counts, [11, 9, 8]);
 }

@@ -150,6 +150,22 @@ fn what_is_kept_does_not_grow_with_the_history() {
 }
 
 #[test]
+fn a_timeline_of_many_views_still_tells_of_the_heartbeat() {
+    let seen = |story: Story, round: u64| {
+        let at = 3_000 + round * 500;
+        story.reads("a", (at, at + 100), Some(Status::Healthy))
+    };
+    let story = (0..100).fold(Story::new().registers("a", (1_000, 2_000)), seen);
+    let timeline = story.reads("a", (60_000, 60_500), Some(Status::Expired)).row("TIME-2").timeline;
+    assert!(timeline.len() <= 40, "{timeline:#?}");
+    assert!(timeline[0].contains("register registered"), "{timeline:#?}");
+    assert!(timeline[1].contains("views are left out"), "{timeline:#?}");
+    assert!(timeline.iter().any(|line| line.contains("<== WRONG")), "{timeline:#?}");
+    // As many views as there is room for are told of, nearest to the case.
+    assert!(timeline.len() >= 39, "{timeline:#?}");
+}
+
+#[test]
 fn a_wrong_expiry_is_counted_once_and_dated() {
     let story = Story::new()
         .registers("a", (1_000, 2_000))
