@@ -211,6 +211,12 @@ fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), 
 }
 
 fn drive(scenario: &Scenario, history: &Path, how: How) -> Result<LoadOutcome, Failure> {
+    if scenario.workers > 1 {
+        let workers = scenario.workers;
+        let words =
+            format!("`workers` is {workers}, but a load test runs in one process so far; leave it out");
+        return Err(Failure::new(USAGE, words));
+    }
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(Progress::default());
     let metrics = how.metrics.map(|address| metrics_at(address, shown.clone())).transpose()?;
