@@ -33,3 +33,4 @@ mod serve;
 mod starved;
 mod store_trouble;
 mod tidy;
+mod workers;

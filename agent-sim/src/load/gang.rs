@@ -237,3 +237,77 @@ impl Worker {
 fn place(number: usize, workers: usize) -> String {
     format!("worker {} of {workers}", number + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many agents with connections of their own, and 5,000 that share theirs.
+    fn scenario(own: u32, workers: u32) -> Scenario {
+        let text = format!(
+            "name = \"t\"\nworkers = {workers}\ntarget.kind = \"reference\"\n\
+             [target.policies.default]\nheartbeat_interval = \"1s\"\ndegraded_after = \"3s\"\nexpires_after = \"4s\"\nevict_after = \"9s\"\n\
+             [[fleets]]\nname = \"own\"\nagents = {own}\nconnections = \"own\"\n\
+             [[fleets]]\nname = \"shared\"\nagents = 5000\n\
+             [[phases]]\nname = \"ramp\"\nkind = \"ramp\"\nduration = \"2s\"\n"
+        );
+        scenarios::parse("t.toml", &text, &[]).expect("a scenario")
+    }
+
+    #[test]
+    fn there_are_as_many_workers_as_own_connections_need_or_as_many_as_the_scenario_says() {
+        let rows = [
+            ((18_000, 0, 20_000), 1),
+            ((18_001, 0, 20_000), 2),
+            ((50_000, 0, 20_000), 3),
+            ((50_000, 1, 20_000), 1),
+            ((10, 3, 20_000), 3),
+            ((50_000, 0, 0), 1),
+            ((50_000, 0, 20), 64),
+        ];
+        for ((own, workers, descriptors), expected) in rows {
+            assert_eq!(
+                workers_of(&scenario(own, workers), descriptors),
+                expected,
+                "{own} {workers} {descriptors}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_no_worker_is_named_with_how_it_ended() {
+        let header = reports::history::RunHeader {
+            format: reports::history::FORMAT,
+            name: "t".to_owned(),
+            seed: 1,
+            started_at: String::new(),
+            dialect: "wallflower".to_owned(),
+            abilities: reports::history::Abilities::ALL,
+            policies: std::collections::BTreeMap::new(),
+            transition_bound_ms: 50,
+            claims: Vec::new(),
+        };
+        let assignment = Assignment {
+            scenario: String::new(),
+            seed: 1,
+            shard: 0,
+            shards: 1,
+            origin_ns: 0,
+            url: String::new(),
+            is_authorized: false,
+            routes: Vec::new(),
+            route_of: Vec::new(),
+            dialect: String::new(),
+            policies: std::collections::BTreeMap::new(),
+            tripwire_port: 1,
+            history: "/nowhere".into(),
+            header,
+            traceparent: false,
+        };
+        let error = Gang::start(Path::new("/no/such/program"), std::slice::from_ref(&assignment))
+            .expect_err("nobody");
+        assert!(error.to_string().starts_with("worker 1 of 1: "), "{error}");
+        let error = Gang::start(Path::new("/bin/false"), &[assignment]).expect_err("no worker");
+        assert!(error.to_string().contains("worker 1 of 1"), "{error}");
+    }
+}

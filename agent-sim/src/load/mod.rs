@@ -234,7 +234,7 @@ impl Seed<'_> {
         if self.workers == 1 {
             return Ok(None);
         }
-        let Self { scenario, plan, target, .. } = self;
+        let Self { scenario, target, .. } = self;
         let mut routes = vec![self.registry_address()?];
         routes.extend(networks.addresses());
         let assignment = |shard: u32| Assignment {

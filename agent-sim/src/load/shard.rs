@@ -172,3 +172,21 @@ pub(super) fn share_of(whole: u32, shard: u32, shards: u32) -> u32 {
 fn wrong(what: &str, error: impl std::fmt::Display) -> WorkerError {
     WorkerError(format!("{what}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_bound_make_up_the_whole_and_none_is_nothing() {
+        let parts =
+            |whole, shards| (0..shards).map(|shard| share_of(whole, shard, shards)).collect::<Vec<_>>();
+        assert_eq!((parts(512, 3), parts(2, 3)), (vec![171, 171, 170], vec![1, 1, 1]));
+    }
+
+    #[test]
+    fn what_is_no_assignment_is_refused_in_words() {
+        let error = work(&b"hello\n"[..], std::io::sink()).expect_err("no assignment");
+        assert!(error.to_string().starts_with("standard input is no assignment"), "{error}");
+    }
+}
