@@ -103,7 +103,6 @@ impl Books {
 
 /// Where what happens is counted.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(super) enum Ledger {
     /// Here.
     Own(Books),
