@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Run a scenario against a registry and report what it bears.
     #[command(after_help = EXIT_CODES)]
     Loadtest(Loadtest),
+    /// Make the calls of some agents for a load test that started this process.
+    #[command(hide = true)]
+    LoadtestWorker,
     /// Say what differs between load tests, and whether chance explains it.
     #[command(after_help = series::COMPARE_HELP)]
     Compare(Compare),

@@ -51,6 +51,12 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     Ok(worst)
 }
 
+/// `wallflower loadtest-worker`: some agents of a load test that runs in another process.
+pub(crate) fn work() -> Result<u8, Failure> {
+    let worked = agent_sim::load::work(std::io::stdin(), std::io::stdout());
+    worked.map(|()| 0).map_err(|error| Failure::new(TROUBLE, format!("a worker of a load test: {error}")))
+}
+
 /// Of two exit codes the one that says more: ended by the user, broken, invalid, passed.
 fn worse(a: u8, b: u8) -> u8 {
     const BY_WEIGHT: [u8; 5] = [EXIT_PASS, EXIT_INVALID, EXIT_THRESHOLD, EXIT_REQUIREMENT, EXIT_INTERRUPTED];
@@ -211,12 +217,6 @@ fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), 
 }
 
 fn drive(scenario: &Scenario, history: &Path, how: How) -> Result<LoadOutcome, Failure> {
-    if scenario.workers > 1 {
-        let workers = scenario.workers;
-        let words =
-            format!("`workers` is {workers}, but a load test runs in one process so far; leave it out");
-        return Err(Failure::new(USAGE, words));
-    }
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(Progress::default());
     let metrics = how.metrics.map(|address| metrics_at(address, shown.clone())).transpose()?;

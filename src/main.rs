@@ -56,6 +56,7 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
+        Command::LoadtestWorker => loadtest::work(),
         Command::Compare(arguments) => compare::compare_runs(&arguments),
         Command::Peers(arguments) => peers::peers(&arguments),
         Command::Scenario(command) => scenario::scenario(&command),

@@ -5,33 +5,54 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
+use nix::time::{ClockId, clock_gettime};
 
-/// A monotonic clock that begins with the run. Copies show the same time.
+/// A monotonic clock that begins with the run. Copies show the same time, in other processes of this machine too
+/// ([`Clock::of_origin`]).
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
-    origin: Instant,
+    /// What CLOCK_MONOTONIC, which all processes share, showed at 0.
+    origin_ns: u64,
 }
 
 impl Clock {
     /// Starts at 0 now.
     pub fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin_ns: monotonic_ns() }
+    }
+
+    /// The clock of another process of this machine, by its [`Clock::origin_ns`].
+    pub fn of_origin(origin_ns: u64) -> Self {
+        Self { origin_ns }
+    }
+
+    /// What a clock of another process needs to show the same time.
+    pub fn origin_ns(&self) -> u64 {
+        self.origin_ns
     }
 
     /// Microseconds since the run began.
     pub fn now_us(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX)
+        monotonic_ns().saturating_sub(self.origin_ns) / 1_000
     }
 
-    /// The instant of the runtime at which this clock shows `us`.
+    /// An instant of the runtime at which this clock shows `us`, never less; now when that is past.
     pub fn instant_at(&self, us: u64) -> tokio::time::Instant {
-        tokio::time::Instant::from_std(self.origin + Duration::from_micros(us))
+        let left = Duration::from_micros(us.saturating_sub(self.now_us()));
+        // Read after this clock, so that what is left is never counted from too early.
+        tokio::time::Instant::from_std(Instant::now() + left)
     }
 
     /// Sleeps until this clock shows `us`; returns at once when that is past.
     pub async fn sleep_until_us(&self, us: u64) {
         tokio::time::sleep_until(self.instant_at(us)).await;
     }
+}
+
+fn monotonic_ns() -> u64 {
+    // It fails for clocks that do not exist alone; this one does on every Linux.
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |shown| u64::try_from(shown.num_nanoseconds()).unwrap_or_default())
 }
 
 /// The wall clock, for names and dates only.

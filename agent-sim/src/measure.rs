@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use reports::history::{CallRecord, Operation, Outcome};
 use reports::result::{CallStats, Percentiles};
+use serde::{Deserialize, Serialize};
 
 /// The longest duration that is told from longer ones: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
@@ -116,7 +117,7 @@ impl Durations {
 }
 
 /// An ended call as far as it is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timed {
     /// What was asked.
     pub op: Operation,

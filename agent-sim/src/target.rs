@@ -107,14 +107,8 @@ impl Target {
             (None, _) => String::new(),
         };
         let refused = |error| TargetError::Url { url: url.clone(), cause: cause_of(error) };
-        let mut client = Client::new(&url, Arc::clone(&dialect), clock, timeout).map_err(refused)?;
-        // Not for a registry that is started here, which is another's. From the environment, since command lines are
-        // seen by everybody on the machine and stand in the report.
-        if process.is_none()
-            && let Ok(token) = std::env::var(TOKEN_VARIABLE)
-        {
-            client = client.with_token(token.trim()).map_err(refused)?;
-        }
+        // No token for a registry that is started here: it is another's.
+        let client = client_of(&url, &dialect, clock, timeout, process.is_none()).map_err(refused)?;
         let (policies, transition_bound_ms) = if target.policies.is_empty() {
             published_policies(&client, dialect.as_ref(), &url).await?
         } else {
@@ -125,8 +119,24 @@ impl Target {
     }
 }
 
+/// A client of the registry at `url`, with the token of the environment if there is one and it `may_authorize`. From the
+/// environment, since command lines are seen by everybody on the machine and stand in the report.
+pub(crate) fn client_of(
+    url: &str,
+    dialect: &Arc<dyn Dialect>,
+    clock: Clock,
+    timeout: Duration,
+    may_authorize: bool,
+) -> Result<Client, SendError> {
+    let client = Client::new(url, Arc::clone(dialect), clock, timeout)?;
+    match std::env::var(TOKEN_VARIABLE) {
+        Ok(token) if may_authorize => client.with_token(token.trim()),
+        _ => Ok(client),
+    }
+}
+
 /// The dialect, told the timeouts if it needs them. What a registry tells of itself it need not be told.
-fn told(
+pub(crate) fn told(
     dialect: Arc<dyn Dialect>,
     policies: &BTreeMap<String, Policy>,
 ) -> Result<Arc<dyn Dialect>, TargetError> {

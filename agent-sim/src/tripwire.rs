@@ -75,9 +75,13 @@ impl Tripwire {
 
     /// The endpoint of the agent with this number (below 2^22), which from now on belongs to `agent_id`.
     pub fn assign(&self, number: u32, agent_id: &str) -> SocketAddr {
-        let address = Ipv4Addr::from(u32::from(FIRST_ADDRESS) + number % ADDRESSES);
-        self.shared.state().agents.insert(address, agent_id.into());
-        SocketAddr::from((address, self.port))
+        self.shared.state().agents.insert(address_of(number), agent_id.into());
+        endpoint(number, self.port)
+    }
+
+    /// The port behind all endpoints.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// What came since the last time, at most 1,000 touches (the number beyond is in `touch_count`). A touch is there
@@ -133,6 +137,15 @@ impl Tripwire {
     fn self_check_address(&self) -> SocketAddr {
         SocketAddr::from((SELF_CHECK_ADDRESS, self.port))
     }
+}
+
+/// The endpoint of the agent with this number at a tripwire of this port, whichever process listens there.
+pub(crate) fn endpoint(number: u32, port: u16) -> SocketAddr {
+    SocketAddr::from((address_of(number), port))
+}
+
+fn address_of(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(FIRST_ADDRESS) + number % ADDRESSES)
 }
 
 impl Drop for Tripwire {

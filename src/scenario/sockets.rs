@@ -2,14 +2,14 @@
 
 use std::io::Write;
 
+use agent_sim::load::workers_of;
 use agent_sim::plan::Plan;
+use agent_sim::process::own_fd_limit;
 use scenarios::model::{Connections, FaultKind, Scenario};
 use serde_json::{Value, json};
 
 /// The most connections of one source address: safely within the local ports of a usual machine.
 const PER_SOURCE_ADDRESS: u64 = 8_000;
-/// The most connections of one process.
-const PER_WORKER: u64 = 20_000;
 
 /// Sockets by what they are for.
 pub(super) struct Sockets {
@@ -53,7 +53,7 @@ impl Sockets {
             own,
             of_faults: proxied + slow,
             source_addresses: or(scenario.source_addresses, connections.div_ceil(PER_SOURCE_ADDRESS)),
-            workers: or(scenario.workers, connections.div_ceil(PER_WORKER)),
+            workers: u64::from(workers_of(scenario, own_fd_limit())),
         }
     }
 

@@ -33,4 +33,5 @@ mod serve;
 mod starved;
 mod store_trouble;
 mod tidy;
+mod workers;
 mod wrong_expiry;

@@ -4,7 +4,7 @@
 const TENTHS: usize = 32;
 
 /// The length of a tenth, microseconds.
-const TENTH_US: u64 = 100_000;
+pub(super) const TENTH_US: u64 = 100_000;
 
 /// The last tenths of a second, each with its number since the run began and its count.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use scenarios::model::Protocol;
 
 use super::agents::Task;
 use super::driver::Driver;
+use super::ledger::Event;
 use super::network::{Ended, Fault, Order};
 use super::trace;
 use crate::client::{Answered, MAX_PAGES, MAX_STEPS, SendError, append};
@@ -42,7 +43,7 @@ impl Driver {
         let flight = Flight { task, call, was_held_back, s_us, pages: None, answers: Vec::new() };
         let in_flight = self.network.in_flight() + 1;
         self.trouble.peak_in_flight = self.trouble.peak_in_flight.max(in_flight);
-        self.collector.sent(self.series(task), in_flight);
+        self.ledger.take(Event::Sent(self.series(task), in_flight));
         match request {
             Some(request) => self.transmit(flight, &request),
             None => {

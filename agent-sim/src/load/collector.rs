@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use reports::history::{Operation, Outcome};
 use reports::result::{CallStats, FaultReport, Interval, Percentiles, ThresholdReport};
 use scenarios::model::{PhaseKind, Threshold};
+use serde::{Deserialize, Serialize};
 
 use super::arrivals::Arrivals;
 use super::metrics::{Buckets, Figures};
@@ -54,7 +55,7 @@ struct Second {
 }
 
 /// Whose call it is and of which phase.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Series {
     /// The phase of the call's planned instant.
     pub(super) phase: usize,

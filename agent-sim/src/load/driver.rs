@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use reports::history::{Line, Operation, Outcome};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use super::Progress;
 use super::agents::{Agents, Due, Task};
 use super::calls::{Flight, cut_short};
-use super::collector::{Collector, Series};
+use super::collector::Series;
 use super::faults::Quit;
+use super::gang::Gang;
+use super::ledger::{Event, Ledger};
 use super::network::Network;
 use super::observer::{Observed, Observer};
-use super::recovery::Recovery;
 use super::sampler::{Costs, Sample};
 use crate::client::Answered;
 use crate::clock::Clock;
@@ -72,11 +74,15 @@ pub(super) struct Driver {
     pub(super) faults: Quit,
     /// Lines from elsewhere that belong into the history.
     pub(super) extra: Receiver<Line>,
-    pub(super) tripwire: Tripwire,
+    /// Behind the agents' addresses; it is none of a worker's business.
+    pub(super) tripwire: Option<Tripwire>,
     pub(super) agents: Agents,
-    pub(super) collector: Collector,
-    pub(super) recovery: Recovery,
+    pub(super) ledger: Ledger,
+    /// The processes over which the agents are spread, where they are.
+    pub(super) gang: Option<Gang>,
     pub(super) costs: Costs,
+    /// Samples of seconds that are not over yet for all workers.
+    pub(super) unfilled: VecDeque<Sample>,
     pub(super) history: HistoryWriter,
     pub(super) progress: watch::Sender<Progress>,
     /// Most calls in flight over shared connections at one time.
@@ -95,7 +101,7 @@ pub(super) struct Driver {
 }
 
 /// What went wrong on the harness's own side.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Trouble {
     pub(super) held_back: u64,
     pub(super) descriptor_failures: u64,
@@ -103,6 +109,19 @@ pub(super) struct Trouble {
     /// What broke down, in words.
     pub(super) breakdown: Option<String>,
     pub(super) peak_in_flight: usize,
+}
+
+impl Trouble {
+    /// With that of others.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            held_back: self.held_back + other.held_back,
+            descriptor_failures: self.descriptor_failures + other.descriptor_failures,
+            port_failures: self.port_failures + other.port_failures,
+            breakdown: self.breakdown.or(other.breakdown),
+            peak_in_flight: self.peak_in_flight + other.peak_in_flight,
+        }
+    }
 }
 
 impl Driver {
@@ -160,7 +179,7 @@ impl Driver {
     }
 
     /// Waits for what comes until the clock shows `until_us`, and takes it up; false when the loop broke down.
-    fn turn(&mut self, until_us: u64) -> bool {
+    pub(super) fn turn(&mut self, until_us: u64) -> bool {
         if let Err(error) = self.network.turn(self.clock, until_us) {
             self.trouble.breakdown = Some(format!("the loop that makes the calls broke down: {error}"));
             return false;
@@ -175,9 +194,10 @@ impl Driver {
         self.keep_extra_lines();
         let now_us = self.now_us();
         self.history.tick(now_us);
-        self.collector.advance(now_us, self.agents.registered(), self.network.in_flight());
-        self.recovery.advance(now_us);
-        true
+        let all_live = self.hear_workers(now_us);
+        self.ledger.advance(now_us, self.standing());
+        self.fill_seconds();
+        all_live
     }
 
     /// Waits for the calls under way until the clock shows `deadline_us` and cuts off what is left then.
@@ -188,6 +208,7 @@ impl Driver {
                 break;
             }
         }
+        self.await_workers(deadline_us);
         self.is_cut = true;
         self.give_up_held_back();
         let e_us = self.clock.now_us();
@@ -202,8 +223,8 @@ impl Driver {
         }
         let cut = self.observer.cut_off(|call, planned_us, s_us| cut_short(call, planned_us, s_us, e_us));
         cut.into_iter().for_each(|observed| self.observed(observed));
-        self.collector.advance(self.now_us(), self.agents.registered(), 0);
-        self.collector.close_second(self.agents.registered(), 0);
+        self.ledger.close(self.now_us(), self.standing());
+        self.fill_seconds();
     }
 
     /// Microseconds since the plan began.
@@ -224,24 +245,22 @@ impl Driver {
     fn due(&mut self, planned: Planned) {
         let due = self.agents.due(planned);
         if planned.agent.is_some() && due != Due::Nothing {
-            self.collector.arrived(planned.instant_us.saturating_sub(self.begin_us));
+            self.ledger.take(Event::Arrived(planned.instant_us.saturating_sub(self.begin_us)));
         }
         if let (Action::Crash, Some(agent)) = (planned.action, planned.agent) {
             self.network.release(agent);
         }
         if let (Action::Crash | Action::Leave, Some(agent)) = (planned.action, planned.agent) {
-            self.recovery.gone(agent);
+            self.ledger.take(Event::Gone(agent));
         }
         match due {
             Due::Call(task) => self.call(task),
             Due::Miss(operation) => {
                 let at_us = planned.instant_us.saturating_sub(self.begin_us);
                 let series = Series { phase: self.plan.phase_at(at_us), operation, observes: false, at_us };
-                if let Some(agent) = planned.agent.filter(|_| operation != Operation::List) {
-                    self.recovery.missed(agent);
-                }
-                self.collector.due(series);
-                self.collector.missed(series);
+                let agent = planned.agent.filter(|_| operation != Operation::List);
+                self.ledger.take(Event::Due(series));
+                self.ledger.take(Event::Missed(series, agent));
             }
             Due::Nothing => {}
         }
@@ -249,7 +268,7 @@ impl Driver {
 
     /// Makes a call that is due, or puts it behind those that wait.
     fn call(&mut self, task: Task) {
-        self.collector.due(self.series(task));
+        self.ledger.take(Event::Due(self.series(task)));
         if task.agent.is_none() {
             self.observe(task);
         } else if self.held_back.is_empty() && self.has_room(task) {
@@ -262,7 +281,7 @@ impl Driver {
     fn observe(&mut self, task: Task) {
         if let Some(call) = self.agents.call(task) {
             self.observer.read(task, call);
-            self.collector.sent(self.series(task), self.network.in_flight());
+            self.ledger.take(Event::Sent(self.series(task), self.network.in_flight()));
         }
     }
 
@@ -293,20 +312,23 @@ impl Driver {
     pub(super) fn answered(&mut self, task: Task, was_held_back: bool, answered: Answered) {
         let series = self.series(task);
         let timed = Timed::from(&answered.record);
-        self.collector.ended(series, &timed);
         let lag_us = timed.lag_us();
         self.trouble.held_back += u64::from(was_held_back && lag_us >= HELD_BACK_LAG_US);
         self.note_exhaustion(timed.outcome, answered.record.note.as_deref());
-        if let Some(agent) = task.agent.filter(|_| self.agents.wants(task)) {
-            self.recovery.ended(agent, &timed, timed.e_us.saturating_sub(self.begin_us));
-        }
+        let agent = task.agent.filter(|_| self.agents.wants(task));
+        self.ledger.take(Event::Ended {
+            series,
+            timed,
+            agent,
+            at_us: timed.e_us.saturating_sub(self.begin_us),
+        });
         let consequence = self.agents.answered(task, &answered);
         if lag_us > self.lag_limit_us {
-            self.collector.blame_misses(series, consequence.misses);
+            self.ledger.take(Event::Blamed(series, consequence.misses));
         }
         self.history.write(&Line::Call(answered.record));
         if let Some(reaction) = consequence.reaction.filter(|_| !self.is_cut) {
-            self.collector.arrived(reaction.planned_us.saturating_sub(self.begin_us));
+            self.ledger.take(Event::Arrived(reaction.planned_us.saturating_sub(self.begin_us)));
             self.call(reaction);
         }
     }
@@ -314,7 +336,8 @@ impl Driver {
     /// Counts a reading of the harness's own.
     fn observed(&mut self, observed: Observed) {
         let Observed { task, timed, note, line } = observed;
-        self.collector.ended(self.series(task), &timed);
+        let (series, at_us) = (self.series(task), timed.e_us.saturating_sub(self.begin_us));
+        self.ledger.take(Event::Ended { series, timed, agent: None, at_us });
         self.note_exhaustion(timed.outcome, note.as_deref());
         match line {
             Some(line) => self.history.write_ready(&line),
@@ -334,39 +357,7 @@ impl Driver {
     fn give_up_held_back(&mut self) {
         while let Some(task) = self.held_back.pop_front() {
             let misses = self.agents.dropped(task);
-            self.collector.blame_misses(self.series(task), misses);
-        }
-    }
-
-    /// Takes a sample into the figures; tells whether the registry has died.
-    pub(super) fn sampled(&mut self, sample: &Sample) -> bool {
-        let phase = self.plan.phase_at(self.costs.last_us());
-        self.costs.add(sample, phase);
-        self.collector.advance(self.now_us(), self.agents.registered(), self.network.in_flight());
-        self.keep_touches();
-        if let Some(second) = sample.second {
-            if let Some(interval) = self.collector.interval(second) {
-                self.costs.fill(interval, sample);
-            }
-            self.show_progress();
-        }
-        if let Some(died) = &sample.died {
-            self.history.write(&Line::Process(died.clone()));
-        }
-        sample.died.is_some()
-    }
-
-    /// Writes down what came from elsewhere since the last time.
-    pub(super) fn keep_extra_lines(&mut self) {
-        while let Ok(line) = self.extra.try_recv() {
-            self.history.write(&line);
-        }
-    }
-
-    /// Writes down what reached an agent's address since the last time.
-    pub(super) fn keep_touches(&mut self) {
-        for touch in self.tripwire.take_touches() {
-            self.history.write(&Line::Touch(touch));
+            self.ledger.take(Event::Blamed(self.series(task), misses));
         }
     }
 }

@@ -1,8 +1,12 @@
 //! The load driver: follows the plan against a registry, and measures.
 //!
 //! - [`address`]: where a URL leads.
+//! - [`options`]: how a run is run, how it goes, what prevents one.
 //! - [`agents`]: what each agent knows and does about it; pure.
-//! - [`driver`]: the loop that makes the calls.
+//! - [`driver`]: the loop that makes the calls; [`assemble`] puts it together, [`watching`] is what it notes beside calls.
+//! - [`ledger`]: what happens in the loop, and who counts it.
+//! - [`gang`]: the processes over which agents are spread; [`shard`] is one of them.
+//! - [`teller`]: what such a process tells; [`merge`] puts it together, [`parts`] their histories.
 //! - [`calls`]: a call on its way, from the agent's wish to the record of it.
 //! - [`network`]: many calls at once in one thread.
 //! - [`observer`]: the harness's own reading of the list, beside the loop.
@@ -23,26 +27,34 @@
 mod address;
 mod agents;
 mod arrivals;
+mod assemble;
 mod calls;
 mod collector;
 mod driver;
 mod faults;
+mod gang;
+mod ledger;
+mod merge;
 pub mod metrics;
 pub(crate) mod network;
 mod observer;
 mod offered;
+mod options;
 mod outcome;
+mod parts;
 mod progress;
 mod recovery;
 mod sampler;
+mod shard;
+mod teller;
 mod thresholds;
 mod trace;
+mod watching;
 mod windows;
 mod worker;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,19 +64,23 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::address::{address_of, parts_of};
-use self::agents::Agents;
+use self::assemble::{Parts, assemble};
 use self::collector::Collector;
-use self::driver::{Driver, Ending, Trouble};
+use self::driver::{Driver, Ending};
 use self::faults::{BadNetworks, FaultEnd, FaultRunner, Tools};
-use self::network::Network;
-use self::network::http::Common;
-use self::observer::Observer;
+use self::gang::Gang;
+pub use self::gang::{WORKER_COMMAND, WorkerError, workers_of};
+use self::ledger::{Books, Ledger};
+use self::merge::Merge;
 pub use self::offered::{OfferedPhase, offered};
+pub use self::options::{LoadError, LoadOptions, Progress};
 use self::outcome::Finished;
 pub use self::outcome::LoadOutcome;
 use self::recovery::Recovery;
 pub use self::recovery::fill_wrong_expiries;
-use self::sampler::{Costs, Watched};
+use self::sampler::Watched;
+use self::shard::Assignment;
+pub use self::shard::work;
 pub use self::thresholds::fill_freshness;
 pub use self::worker::timer_floor;
 use self::worker::{Floor, Worker};
@@ -72,115 +88,15 @@ use crate::clock::{Clock, wall_clock};
 use crate::history_writer::HistoryWriter;
 use crate::plan::schedule::Schedule;
 use crate::plan::{Plan, hash_of, micros};
-use crate::process::RegistryProcess;
-use crate::target::{Target, TargetError};
+use crate::process::{RegistryProcess, own_fd_limit};
+use crate::target::{Target, policies_in_ms};
 use crate::tripwire::Tripwire;
-use crate::validity::lag_limit_us;
-
-/// How a run is run, beside its scenario.
-#[derive(Debug)]
-pub struct LoadOptions {
-    /// Where the plan comes from.
-    pub seed: u64,
-    /// This program, which serves the reference registry.
-    pub reference_program: PathBuf,
-    /// The file that the history is written to; one that is there is replaced.
-    pub history: PathBuf,
-    /// Whether each call carries a `traceparent`.
-    pub traceparent: bool,
-    /// Becomes true when the user wants the run to end.
-    pub interrupt: watch::Receiver<bool>,
-    /// Is told once a second how it goes; closed when the run is over.
-    pub progress: watch::Sender<Progress>,
-}
-
-/// How a run goes.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Progress {
-    /// The phase's name.
-    pub phase: String,
-    /// Its index, from 0.
-    pub phase_index: usize,
-    /// How many phases there are.
-    pub phases: usize,
-    /// Time since the plan began, milliseconds.
-    pub elapsed_ms: u64,
-    /// The length of the plan, milliseconds.
-    pub total_ms: u64,
-    /// Agents registered, as far as their own answers told.
-    pub agents: u64,
-    /// Calls due in the last second.
-    pub offered_per_second: u64,
-    /// Calls sent in the last second.
-    pub achieved_per_second: u64,
-    /// Median response of the last 10 s, microseconds.
-    pub p50_us: u64,
-    /// 99 % response of the last 10 s, microseconds.
-    pub p99_us: u64,
-    /// 99 % lag of the last second, microseconds.
-    pub lag_p99_us: u64,
-    /// The registry's CPU, in cores.
-    pub target_cores: f64,
-    /// The registry's proportional set size, bytes.
-    pub target_pss_bytes: u64,
-    /// Calls that failed so far.
-    pub errors: u64,
-    /// What has been counted since the run began.
-    pub figures: metrics::Figures,
-}
-
-/// What prevents a run.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// There is no registry to test.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// The agents' addresses have no listener.
-    #[error(
-        "cannot listen behind the agents' addresses (one port of 0.0.0.0, TCP and UDP): {source}; free a port, or \
-         raise the limit of open files (`ulimit -n`)"
-    )]
-    Tripwire {
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The history cannot be written.
-    #[error("cannot create the history {}: {source}; choose an output folder that can be written", path.display())]
-    History {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The registry's address leads nowhere.
-    #[error("cannot find out where {url} is: {cause}; is the name right?")]
-    Address {
-        /// As given.
-        url: String,
-        /// Why not.
-        cause: String,
-    },
-    /// The system gives no poller or no timer.
-    #[error("cannot make the sockets' poller: {source}; raise the limit of open files (`ulimit -n`)")]
-    Poller {
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The thread that makes the calls has ended before its time.
-    #[error("the thread that makes the calls broke down; its last words are above")]
-    BrokenDown,
-    /// The system gives no thread.
-    #[error("cannot start the thread that {what}: {source}; raise the limit of processes (`ulimit -u`)")]
-    Thread {
-        /// What it is for.
-        what: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
-}
 
 /// How long calls under way may take after the end of the plan before they are cut off.
 const LONGEST_DRAIN: Duration = Duration::from_secs(2);
+
+/// The plan of several processes begins so long after all are ready, so that all hear of it before.
+const HEAD_START_US: u64 = 50_000;
 
 /// So long a connection may take to come to be before it is missed, microseconds.
 const CONNECT_TIME_US: u64 = 1_000_000;
@@ -209,9 +125,13 @@ pub async fn run(scenario: &Scenario, options: LoadOptions) -> Result<LoadOutcom
         claims: scenario.requirements.clone(),
     };
     let watched: Watched = Arc::new(Mutex::new(target.process.take()));
-    let result = match HistoryWriter::create(&options.history, header) {
+    let workers = workers_of(scenario, own_fd_limit());
+    let path = if workers == 1 { options.history.clone() } else { parts::part_of(&options.history, 0) };
+    let result = match HistoryWriter::create(&path, header.clone()) {
         Ok(history) => {
-            let seed = Seed { scenario, plan, plan_hash, clock, started_at, target, watched: &watched };
+            let watched = &watched;
+            let seed =
+                Seed { scenario, plan, plan_hash, clock, started_at, target, watched, workers, header };
             seed.run(tripwire, history, options).await
         }
         Err(source) => Err(LoadError::History { path: options.history, source }),
@@ -232,6 +152,10 @@ struct Seed<'a> {
     started_at: String,
     target: Target,
     watched: &'a Watched,
+    /// In so many processes the agents' calls are made; 1 is this one.
+    workers: u32,
+    /// How the history begins.
+    header: RunHeader,
 }
 
 impl Seed<'_> {
@@ -244,14 +168,21 @@ impl Seed<'_> {
         if let Some(event) = with(self.watched, RegistryProcess::started) {
             history.write(&Line::Process(event));
         }
-        let LoadOptions { interrupt, progress, traceparent, seed, .. } = options;
         let networks = BadNetworks::start(&self.plan, self.registry_address()?, self.clock)
             .map_err(|source| LoadError::Thread { what: "passes on the calls of a partition", source })?;
+        let mut gang = self.gang(&tripwire, &networks, &options)?;
+        let LoadOptions { interrupt, progress, traceparent, seed, history: path, .. } = options;
         let mut driver = self.driver(tripwire, history, progress, &networks)?;
         driver.traced_by = traceparent.then_some(seed);
         let (clock, plan) = (self.clock, &self.plan);
         let mut schedule = Schedule::new(Arc::clone(plan));
-        let begin_us = clock.now_us();
+        let mut begin_us = clock.now_us();
+        if let Some(gang) = &mut gang {
+            schedule = schedule.only(|agent| agent.is_none());
+            begin_us += HEAD_START_US;
+            gang.begin(begin_us);
+        }
+        driver.gang = gang;
         driver.begin_us = begin_us;
         let (tools, extra) = Tools::new(&self.target, self.registry_address()?, begin_us);
         let faults = FaultRunner::start(plan.faults(), &tools, &networks, self.watched, clock);
@@ -270,6 +201,7 @@ impl Seed<'_> {
             let ended_us = driver.now_us();
             quit.tell();
             sampler.stop();
+            driver.dismiss_workers(&ending);
             driver.drain(clock.now_us() + longest_drain_us);
             let mut last = vec![sampler::sample(&watched, driver.now_us(), None)];
             while let Ok(sample) = samples.try_recv() {
@@ -287,13 +219,48 @@ impl Seed<'_> {
         let (mut driver, ending, ended_us) = finished.await.map_err(|_| LoadError::BrokenDown)?;
         let fault_end = faults.stop().await;
         driver.keep_extra_lines();
-        Ok(self.finish(driver, floor, ending, ended_us, fault_end).await)
+        let ended = Ended { floor, ending, ended_us, fault_end, history: &path };
+        self.finish(driver, ended).await
     }
 
     /// Where the registry is reached.
     fn registry_address(&self) -> Result<SocketAddr, LoadError> {
         let url = self.target.client.url();
         address_of(parts_of(url).0).map_err(|cause| LoadError::Address { url: url.to_owned(), cause })
+    }
+
+    /// The processes that make the agents' calls, where one is not enough, ready to begin.
+    fn gang(
+        &self,
+        tripwire: &Tripwire,
+        networks: &BadNetworks,
+        options: &LoadOptions,
+    ) -> Result<Option<Gang>, LoadError> {
+        if self.workers == 1 {
+            return Ok(None);
+        }
+        let Self { scenario, target, .. } = self;
+        let mut routes = vec![self.registry_address()?];
+        routes.extend(networks.addresses());
+        let assignment = |shard: u32| Assignment {
+            scenario: scenario.text.clone(),
+            seed: options.seed,
+            shard,
+            shards: self.workers,
+            origin_ns: self.clock.origin_ns(),
+            url: target.client.url().to_owned(),
+            is_authorized: target.client.authorization().is_some(),
+            routes: routes.clone(),
+            route_of: networks.route_of(),
+            dialect: scenario.target.dialect.clone(),
+            policies: policies_in_ms(&scenario.target.policies),
+            tripwire_port: tripwire.port(),
+            history: parts::part_of(&options.history, shard as usize + 1),
+            header: self.header.clone(),
+            traceparent: options.traceparent,
+        };
+        let assignments: Vec<Assignment> = (0..self.workers).map(assignment).collect();
+        Ok(Some(Gang::start(&options.reference_program, &assignments)?))
     }
 
     fn driver(
@@ -304,75 +271,79 @@ impl Seed<'_> {
         networks: &BadNetworks,
     ) -> Result<Driver, LoadError> {
         let Self { scenario, plan, clock, target, watched, .. } = self;
-        let endpoints =
-            (0..plan.agents()).map(|agent| tripwire.assign(agent, &plan.agent_id(agent))).collect();
-        let url = target.client.url();
-        let (authority, base_path) = parts_of(url);
         let mut routes = vec![self.registry_address()?];
         routes.extend(networks.addresses());
-        let common = Common::new(authority, base_path, target.client.authorization());
-        let network = Network::new(common, routes, scenario.source_addresses)
-            .map_err(|source| LoadError::Poller { source })?;
-        // Nobody sends lines before the faults begin.
-        let (_, extra) = std::sync::mpsc::channel();
-        Ok(Driver {
-            clock: *clock,
-            begin_us: 0,
-            plan: Arc::clone(plan),
-            dialect: Arc::clone(&target.dialect),
-            mcp: target.dialect.over_mcp().unwrap_or_else(|| Arc::clone(&target.dialect)),
-            url: url.to_owned(),
-            observer: Observer::new(target.client.clone(), *clock, Handle::current(), network.waker()),
-            network,
-            route_of: networks.route_of(),
-            faults: Default::default(),
-            extra,
-            tripwire,
-            agents: Agents::new(Arc::clone(plan), endpoints, target.dialect.as_ref())
-                .retrying(|plan, agent, at_us| plan.retries(agent, at_us)),
+        let books = Books {
             collector: Collector::new(plan.phases(), &scenario.thresholds)
                 .with_faults(plan.phases(), plan.faults()),
             recovery: Recovery::new(plan),
-            costs: Costs::new(sampler::sample(watched, 0, None), plan.phases().len()),
+        };
+        let ledger = match self.workers {
+            1 => Ledger::Own(books),
+            workers => Ledger::Merged(books, Merge::new(workers as usize)),
+        };
+        let assign = |agent| tripwire.assign(agent, &plan.agent_id(agent));
+        let parts = Parts {
+            scenario,
+            plan,
+            clock: *clock,
+            client: &target.client,
+            dialect: &target.dialect,
+            url: target.client.url(),
+            endpoints: (0..plan.agents()).map(assign).collect(),
+            routes,
+            route_of: networks.route_of(),
+            ledger,
             history,
             progress,
-            limit: usize::try_from(scenario.max_in_flight).unwrap_or(usize::MAX).max(1),
-            timeout_us: micros(scenario.call_timeout),
-            lag_limit_us: lag_limit_us(plan.shortest_period_us().unwrap_or(u64::MAX)),
-            traced_by: None,
-            trouble: Trouble::default(),
-            held_back: VecDeque::new(),
-            is_cut: false,
-        })
+            watched,
+            limit: scenario.max_in_flight,
+            runtime: Handle::current(),
+        };
+        let mut driver = assemble(parts).map_err(|source| LoadError::Poller { source })?;
+        driver.tripwire = Some(tripwire);
+        Ok(driver)
     }
 
-    async fn finish(
-        &self,
-        mut driver: Driver,
-        floor: Worker<Floor>,
-        ending: Ending,
-        ended_us: u64,
-        fault_end: FaultEnd,
-    ) -> LoadOutcome {
-        let tripwire = driver.tripwire.works().await;
+    async fn finish(&self, mut driver: Driver, ended: Ended<'_>) -> Result<LoadOutcome, LoadError> {
+        let tripwire = match &driver.tripwire {
+            Some(tripwire) => tripwire.works().await,
+            None => false,
+        };
         driver.keep_touches();
+        let Ended { floor, ending, ended_us, fault_end, history: path } = ended;
         let floor = floor.stop();
-        let Driver { agents, collector, recovery, costs, history, trouble, network, begin_us, .. } = driver;
+        let Driver { agents, ledger, costs, history, mut trouble, network, begin_us, gang, .. } = driver;
+        // Killed before their parts are read, if they still live.
+        drop(gang);
+        let (books, merge) = match ledger {
+            Ledger::Own(books) => (books, None),
+            Ledger::Merged(books, merge) => (books, Some(merge)),
+            Ledger::Told(_) => return Err(LoadError::BrokenDown),
+        };
+        let Books { collector, recovery } = books;
         let worst_floor_us = floor.as_ref().map_or(0, |floor| floor.lateness.max_us());
-        let written = history.finish(&RunEnd {
-            at_us: self.clock.now_us(),
-            slack_us: collector.lag().max.max(worst_floor_us),
-            lost_lines: 0,
-            tripwire,
-        });
-        Finished {
+        let slack_us = collector.lag().max.max(worst_floor_us);
+        let end = RunEnd { at_us: self.clock.now_us(), slack_us, lost_lines: 0, tripwire };
+        let mut written = history.finish(&end);
+        let mut run_queue_wait_share = costs.run_queue_wait_share();
+        let (mut agents_peak, mut connections_held) = (agents.peak(), network.peak_own());
+        if let Some(merge) = &merge {
+            trouble = trouble.and(merge.done().trouble_with_losses());
+            run_queue_wait_share = run_queue_wait_share.max(merge.used().run_queue_wait_share);
+            (agents_peak, connections_held) = (merge.peak().registered, merge.peak().own_open);
+            written = parts::gathered(path, merge, &end, written);
+        }
+        Ok(Finished {
             scenario: self.scenario,
             plan: &self.plan,
             target: &self.target,
             ending,
             ended_us,
             last_output: with(self.watched, RegistryProcess::last_output).unwrap_or_default(),
-            agents: &agents,
+            agents_peak,
+            workers: u64::from(self.workers),
+            run_queue_wait_share,
             collector,
             faults: recovery.reports(),
             fault_end,
@@ -385,10 +356,21 @@ impl Seed<'_> {
             shortest_period_us: self.plan.shortest_period_us().unwrap_or(u64::MAX),
             // The last agent may have come in the last moment, its connection not yet.
             connections_wanted: self.plan.own_connections(ended_us.saturating_sub(CONNECT_TIME_US)),
-            connections_held: network.peak_own(),
+            connections_held,
         }
-        .outcome(&self.plan_hash, &self.started_at)
+        .outcome(&self.plan_hash, &self.started_at))
     }
+}
+
+/// A run whose loop has ended.
+struct Ended<'a> {
+    floor: Worker<Floor>,
+    ending: Ending,
+    /// When the plan was followed no longer, microseconds since it began.
+    ended_us: u64,
+    fault_end: FaultEnd,
+    /// Where the whole history goes.
+    history: &'a Path,
 }
 
 /// Asks the registry process something; `None` where it is not the harness's own.

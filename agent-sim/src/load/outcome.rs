@@ -8,7 +8,6 @@ use reports::result::{
 };
 use scenarios::model::{Scenario, TargetKind};
 
-use super::agents::Agents;
 use super::collector::Collector;
 use super::driver::{Ending, Trouble};
 use super::faults::FaultEnd;
@@ -65,7 +64,12 @@ pub(super) struct Finished<'a> {
     pub(super) ended_us: u64,
     /// The end of what the registry printed.
     pub(super) last_output: String,
-    pub(super) agents: &'a Agents,
+    /// Most agents registered at one time.
+    pub(super) agents_peak: u64,
+    /// Processes that made the agents' calls.
+    pub(super) workers: u64,
+    /// Of the worst process.
+    pub(super) run_queue_wait_share: f64,
     pub(super) collector: Collector,
     pub(super) faults: Vec<FaultReport>,
     pub(super) fault_end: FaultEnd,
@@ -89,7 +93,7 @@ impl Finished<'_> {
             interrupted: matches!(self.ending, Ending::Interrupted),
             invalid: [causes(&self.evidence()), self.fault_end.invalid.clone()].concat(),
             failed: self.failures(),
-            agents: AgentCounts { planned: u64::from(self.plan.agents()), peak: self.agents.peak() },
+            agents: AgentCounts { planned: u64::from(self.plan.agents()), peak: self.agents_peak },
             calls,
             phases: self.phases(),
             thresholds,
@@ -165,13 +169,13 @@ impl Finished<'_> {
             cpu_seconds: cost.cpu_seconds,
             pss_bytes: cost.pss_bytes,
             fds: cost.fds,
-            run_queue_wait_share: self.costs.run_queue_wait_share(),
+            run_queue_wait_share: self.run_queue_wait_share,
             lag_us: self.collector.lag(),
             timer_floor_us: self.floor.as_ref().map(|floor| floor.lateness.percentiles()).unwrap_or_default(),
             peak_in_flight: count(self.trouble.peak_in_flight),
             in_flight_limit: u64::from(self.scenario.max_in_flight),
             lost_history_lines: self.written.lost_lines,
-            workers: 1,
+            workers: self.workers,
             connections_wanted: self.connections_wanted,
             connections_held: self.connections_held,
         }
@@ -191,7 +195,7 @@ impl Finished<'_> {
             sent_outside_faults,
             planned: self.collector.totals().planned,
             own_misses: self.collector.own_misses(),
-            run_queue_wait_share: self.costs.run_queue_wait_share(),
+            run_queue_wait_share: self.run_queue_wait_share,
             held_back: self.trouble.held_back,
             in_flight_limit: u64::from(self.scenario.max_in_flight),
             descriptor_failures: self.trouble.descriptor_failures,

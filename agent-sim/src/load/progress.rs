@@ -2,14 +2,16 @@
 
 use super::Progress;
 use super::driver::Driver;
+use super::ledger::Standing;
 use super::metrics::Figures;
 
 impl Driver {
     pub(super) fn show_progress(&self) {
+        let Some(books) = self.ledger.books() else { return };
         let now_us = self.now_us();
         let phase_index = self.plan.phase_at(now_us);
-        let second = self.collector.last_interval();
-        let recent = self.collector.recent();
+        let second = books.collector.last_interval();
+        let recent = books.collector.recent();
         self.progress.send_replace(Progress {
             phase: self.plan.phases().get(phase_index).map_or_else(String::new, |phase| phase.name.clone()),
             phase_index,
@@ -24,17 +26,18 @@ impl Driver {
             lag_p99_us: second.lag_p99_us,
             target_cores: second.target_cores,
             target_pss_bytes: second.target_pss_bytes,
-            errors: self.collector.totals().errors,
-            figures: self.figures(),
+            errors: books.collector.totals().errors,
+            figures: Figures { target_cpu_seconds: self.costs.target.cpu_seconds, ..self.figures() },
         });
     }
 
     fn figures(&self) -> Figures {
+        let others = self.ledger.merge().map_or_else(Standing::default, |merge| merge.standing());
+        let Standing { in_flight, lost_lines, .. } = self.standing().and(others);
         Figures {
-            in_flight: u64::try_from(self.network.in_flight()).unwrap_or(u64::MAX),
-            lost_lines: self.history.lost_lines(),
-            target_cpu_seconds: self.costs.target.cpu_seconds,
-            ..self.collector.figures()
+            in_flight: u64::try_from(in_flight).unwrap_or(u64::MAX),
+            lost_lines,
+            ..self.ledger.books().map(|books| books.collector.figures()).unwrap_or_default()
         }
     }
 }

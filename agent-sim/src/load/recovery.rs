@@ -56,22 +56,25 @@ enum Affected {
     Partitioned(usize),
 }
 
-/// Counts by second and keeps the highest.
+/// Counts by second and keeps the highest. What comes a little late is counted in its own second all the same.
 #[derive(Debug, Default)]
 struct PerSecond {
     second: u64,
     count: u64,
+    count_before: u64,
     peak: u64,
 }
 
 impl PerSecond {
     fn add(&mut self, at_us: u64) {
         let second = at_us / 1_000_000;
-        if second != self.second {
+        if second > self.second {
+            self.count_before = if second == self.second + 1 { self.count } else { 0 };
             (self.second, self.count) = (second, 0);
         }
-        self.count += 1;
-        self.peak = self.peak.max(self.count);
+        let count = if second == self.second { &mut self.count } else { &mut self.count_before };
+        *count += 1;
+        self.peak = self.peak.max(*count);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::arrivals::{Arrivals as Tenths, TENTH_US};
 use super::thresholds::Value;
 use crate::measure::Durations;
 
@@ -134,28 +135,19 @@ impl Windows {
     }
 }
 
-/// A tenth of a second, in microseconds.
-const TENTH_US: u64 = 100_000;
-
 /// Arrivals by tenths of a second.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    tenth: u64,
-    count: u64,
+    tenths: Tenths,
     peak: u64,
     total: u64,
 }
 
 impl Arrivals {
-    /// A call became due. Instants come in order, but for a few that are a little late.
+    /// A call became due. Instants come in order, but for those that are up to three seconds late.
     pub(super) fn add(&mut self, at_us: u64) {
-        let tenth = at_us / TENTH_US;
-        if tenth > self.tenth {
-            (self.tenth, self.count) = (tenth, 0);
-        }
-        self.count += 1;
         self.total += 1;
-        self.peak = self.peak.max(self.count);
+        self.peak = self.peak.max(self.tenths.count(at_us));
     }
 
     /// Most arrivals of a tenth over the mean of a stretch of this length; `None` for fewer than `least` arrivals.

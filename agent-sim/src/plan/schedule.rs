@@ -196,6 +196,12 @@ impl Schedule {
         Self { plan, cursors, due: due.into() }
     }
 
+    /// Only the actions of those for whom `keep` is true; `None` is the harness itself.
+    pub fn only(mut self, keep: impl Fn(Option<u32>) -> bool) -> Self {
+        self.due.retain(|Reverse((_, agent))| keep(Some(*agent).filter(|agent| *agent != OBSERVER)));
+        self
+    }
+
     /// When the next action is due.
     pub fn next_us(&self) -> Option<u64> {
         self.due.peek().map(|Reverse((instant_us, _))| *instant_us)

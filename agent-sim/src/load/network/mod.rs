@@ -161,6 +161,11 @@ impl<F> Network<F> {
         self.peak_own
     }
 
+    /// Those that are open now.
+    pub(crate) fn own_open(&self) -> u64 {
+        self.own_open
+    }
+
     /// Whether a call of this agent would go over its own connection.
     pub(crate) fn has_own(&self, owner: u32) -> bool {
         self.own.get(&owner).is_none_or(|index| self.is_idle(*index))

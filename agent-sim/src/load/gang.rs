@@ -1,0 +1,313 @@
+//! The processes over which the agents of a run are spread, as the process that started them sees them.
+
+use std::io::{BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use scenarios::model::{Connections, Scenario};
+
+use super::merge::{Merge, Message};
+use super::shard::Assignment;
+use super::teller::read_frame;
+
+/// The sub-command by which the program becomes a worker.
+pub const WORKER_COMMAND: &str = "loadtest-worker";
+
+/// Most workers, as the scenario language has it.
+const MOST_WORKERS: u64 = 64;
+
+/// Frames heard that may wait to be taken up.
+const QUEUE_FRAMES: usize = 64;
+
+/// How long a worker may take to lay its plan, for each of them in turn.
+const READY_TIME: Duration = Duration::from_secs(120);
+
+/// A worker that tells nothing for so long has broken down, microseconds: it turns every 20 ms.
+const LONGEST_SILENCE_US: u64 = 10_000_000;
+
+/// How long a process whose output has ended may take to end itself, in steps of a millisecond.
+const END_STEPS: u32 = 1_000;
+
+/// Over how many processes the agents are spread where each may open so many descriptors (0: nobody knows): as many as
+/// the scenario says, or as many as the agents' own connections need. A tenth of the descriptors is for all else.
+pub fn workers_of(scenario: &Scenario, descriptors: u64) -> u32 {
+    let agents: u64 = scenario.fleets.iter().map(|fleet| u64::from(fleet.agents)).sum();
+    let own = scenario.fleets.iter().filter(|fleet| fleet.connections == Connections::Own);
+    let own: u64 = own.map(|fleet| u64::from(fleet.agents)).sum();
+    let each = descriptors - descriptors / 10;
+    let needed = match (scenario.workers, each) {
+        (0, 0) => 1,
+        (0, each) => own.div_ceil(each),
+        (stated, _) => u64::from(stated),
+    };
+    u32::try_from(needed.min(agents).clamp(1, MOST_WORKERS)).unwrap_or(1)
+}
+
+/// Why workers cannot be had, or what became of one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WorkerError(pub(super) String);
+
+/// Workers while they live; killed when dropped.
+#[derive(Debug)]
+pub(super) struct Gang {
+    workers: Vec<Worker>,
+    heard: Receiver<(usize, Heard)>,
+    is_broken: bool,
+}
+
+#[derive(Debug)]
+struct Worker {
+    child: Child,
+    /// Closed, it tells the worker to end.
+    stdin: Option<ChildStdin>,
+}
+
+#[derive(Debug)]
+enum Heard {
+    Messages(Vec<Message>),
+    /// The end of its words, and why they ended if not in order.
+    End(Option<String>),
+}
+
+impl Gang {
+    /// Starts a worker for each assignment, and waits until all are ready to begin.
+    ///
+    /// # Errors
+    /// When one does not get ready.
+    pub(super) fn start(program: &Path, assignments: &[Assignment]) -> Result<Self, WorkerError> {
+        let (sender, heard) = sync_channel(QUEUE_FRAMES);
+        let mut gang = Self { workers: Vec::new(), heard, is_broken: false };
+        for (number, assignment) in assignments.iter().enumerate() {
+            let worker = Worker::start(program, assignment, number, sender.clone());
+            gang.workers
+                .push(worker.map_err(|error| {
+                    WorkerError(format!("{}: {error}", place(number, assignments.len())))
+                })?);
+        }
+        for _ in 0..assignments.len() {
+            gang.await_ready()?;
+        }
+        Ok(gang)
+    }
+
+    fn await_ready(&mut self) -> Result<(), WorkerError> {
+        match self.heard.recv_timeout(READY_TIME) {
+            Ok((_, Heard::Messages(_))) => Ok(()),
+            Ok((number, Heard::End(cause))) => Err(WorkerError(self.death(number, cause))),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(WorkerError(format!(
+                "a worker did not get ready within {} s; spread the agents over fewer (`workers`)",
+                READY_TIME.as_secs()
+            ))),
+        }
+    }
+
+    /// Tells all when the plan begins, on the run's clock.
+    pub(super) fn begin(&mut self, begin_us: u64) {
+        for worker in &mut self.workers {
+            if let Some(stdin) = &mut worker.stdin {
+                // One that is gone is heard of by its silence.
+                drop(writeln!(stdin, "{begin_us}").and_then(|()| stdin.flush()));
+            }
+        }
+    }
+
+    /// Tells all to end; they tell their last before.
+    pub(super) fn stop(&mut self) {
+        self.workers.iter_mut().for_each(|worker| worker.stdin = None);
+    }
+
+    /// Takes what was told; answers what broke down. `now_us` counts since the run began.
+    pub(super) fn hear(&mut self, merge: &mut Merge, now_us: u64) -> Option<String> {
+        let mut broken = None;
+        while let Ok((number, heard)) = self.heard.try_recv() {
+            match heard {
+                Heard::Messages(messages) => {
+                    messages.into_iter().for_each(|message| merge.told(number, message));
+                }
+                Heard::End(cause) => {
+                    if !merge.is_done(number) {
+                        let death = self.death(number, cause);
+                        broken.get_or_insert(death);
+                    }
+                    merge.ended(number);
+                }
+            }
+        }
+        if broken.is_none()
+            && !self.is_broken
+            && let Some(number) = merge.silent_since(now_us.saturating_sub(LONGEST_SILENCE_US))
+        {
+            broken = Some(format!("{} told nothing for 10 s", self.name(number)));
+        }
+        self.is_broken |= broken.is_some();
+        broken
+    }
+
+    fn name(&self, number: usize) -> String {
+        let pid = self.workers.get(number).map_or(0, |worker| worker.child.id());
+        format!("{} (process {pid})", place(number, self.workers.len()))
+    }
+
+    /// How a worker ended that should not have.
+    fn death(&mut self, number: usize, cause: Option<String>) -> String {
+        let name = self.name(number);
+        let status = self.workers.get_mut(number).and_then(Worker::status);
+        let how = match (status, cause) {
+            (Some(status), _) => status,
+            (None, Some(cause)) => format!("its words cannot be read: {cause}"),
+            (None, None) => "it closed its output".to_owned(),
+        };
+        format!("{name} ended before its time ({how}; its last words, if any, are above)")
+    }
+}
+
+impl Drop for Gang {
+    fn drop(&mut self) {
+        self.stop();
+        for worker in &mut self.workers {
+            drop(worker.child.kill());
+            drop(worker.child.wait());
+        }
+    }
+}
+
+impl Worker {
+    fn start(
+        program: &Path,
+        assignment: &Assignment,
+        number: usize,
+        sender: SyncSender<(usize, Heard)>,
+    ) -> std::io::Result<Self> {
+        let mut command = Command::new(program);
+        // A process group of its own: ctrl-c reaches the starting process alone, which then ends the workers in order.
+        command.arg(WORKER_COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        let mut child = command.spawn()?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        // Held from here on, so that it is killed where the rest fails.
+        let mut gang = Self { child, stdin };
+        let listen = move || {
+            let Some(stdout) = stdout else { return };
+            let mut stdout = BufReader::new(stdout);
+            loop {
+                let heard = match read_frame(&mut stdout) {
+                    Ok(Some(messages)) => Heard::Messages(messages),
+                    Ok(None) => Heard::End(None),
+                    Err(error) => Heard::End(Some(error.to_string())),
+                };
+                let is_end = matches!(heard, Heard::End(_));
+                if sender.send((number, heard)).is_err() || is_end {
+                    return;
+                }
+            }
+        };
+        let told = std::thread::Builder::new().name(format!("worker-{}", number + 1)).spawn(listen);
+        let told = told.and_then(|_| gang.tell(assignment));
+        if let Err(error) = told {
+            drop(gang.child.kill());
+            drop(gang.child.wait());
+            return Err(error);
+        }
+        Ok(gang)
+    }
+
+    fn tell(&mut self, assignment: &Assignment) -> std::io::Result<()> {
+        let Some(stdin) = &mut self.stdin else { return Ok(()) };
+        let mut line = serde_json::to_vec(assignment)?;
+        line.push(b'\n');
+        stdin.write_all(&line)?;
+        stdin.flush()
+    }
+
+    /// How it ended, in words; `None` where it has not.
+    fn status(&mut self) -> Option<String> {
+        for _ in 0..END_STEPS {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status.to_string());
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        None
+    }
+}
+
+fn place(number: usize, workers: usize) -> String {
+    format!("worker {} of {workers}", number + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many agents with connections of their own, and 5,000 that share theirs.
+    fn scenario(own: u32, workers: u32) -> Scenario {
+        let text = format!(
+            "name = \"t\"\nworkers = {workers}\ntarget.kind = \"reference\"\n\
+             [target.policies.default]\nheartbeat_interval = \"1s\"\ndegraded_after = \"3s\"\nexpires_after = \"4s\"\nevict_after = \"9s\"\n\
+             [[fleets]]\nname = \"own\"\nagents = {own}\nconnections = \"own\"\n\
+             [[fleets]]\nname = \"shared\"\nagents = 5000\n\
+             [[phases]]\nname = \"ramp\"\nkind = \"ramp\"\nduration = \"2s\"\n"
+        );
+        scenarios::parse("t.toml", &text, &[]).expect("a scenario")
+    }
+
+    #[test]
+    fn there_are_as_many_workers_as_own_connections_need_or_as_many_as_the_scenario_says() {
+        let rows = [
+            ((18_000, 0, 20_000), 1),
+            ((18_001, 0, 20_000), 2),
+            ((50_000, 0, 20_000), 3),
+            ((50_000, 1, 20_000), 1),
+            ((10, 3, 20_000), 3),
+            ((50_000, 0, 0), 1),
+            ((50_000, 0, 20), 64),
+        ];
+        for ((own, workers, descriptors), expected) in rows {
+            assert_eq!(
+                workers_of(&scenario(own, workers), descriptors),
+                expected,
+                "{own} {workers} {descriptors}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_no_worker_is_named_with_how_it_ended() {
+        let header = reports::history::RunHeader {
+            format: reports::history::FORMAT,
+            name: "t".to_owned(),
+            seed: 1,
+            started_at: String::new(),
+            dialect: "wallflower".to_owned(),
+            abilities: reports::history::Abilities::ALL,
+            policies: std::collections::BTreeMap::new(),
+            transition_bound_ms: 50,
+            claims: Vec::new(),
+        };
+        let assignment = Assignment {
+            scenario: String::new(),
+            seed: 1,
+            shard: 0,
+            shards: 1,
+            origin_ns: 0,
+            url: String::new(),
+            is_authorized: false,
+            routes: Vec::new(),
+            route_of: Vec::new(),
+            dialect: String::new(),
+            policies: std::collections::BTreeMap::new(),
+            tripwire_port: 1,
+            history: "/nowhere".into(),
+            header,
+            traceparent: false,
+        };
+        let error = Gang::start(Path::new("/no/such/program"), std::slice::from_ref(&assignment))
+            .expect_err("nobody");
+        assert!(error.to_string().starts_with("worker 1 of 1: "), "{error}");
+        let error = Gang::start(Path::new("/bin/false"), &[assignment]).expect_err("no worker");
+        assert!(error.to_string().contains("worker 1 of 1"), "{error}");
+    }
+}
