@@ -1,5 +1,6 @@
 //! One agent's record: lease, epoch, order, and the status that follows from them.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -96,7 +97,7 @@ pub(crate) struct Agent {
     /// Its last change that an answer must not promise before the store has it.
     pub(crate) promised: Revision,
     /// Its serialised entry, once somebody has asked for it.
-    pub(crate) entry: Option<Arc<str>>,
+    pub(crate) entry: OnceCell<Arc<str>>,
 }
 
 impl Agent {

@@ -5,7 +5,6 @@
 //! been looked at and nothing is left in the log, everything gathered is as it is at that revision.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::agent::{Agent, Status};
@@ -79,13 +78,13 @@ impl Registry {
         for (revision, agent_id, _) in self.changes.all_after(candidates.revision).take(most) {
             // Who comes later is looked at later.
             if candidates.last.as_ref().is_some_and(|last| agent_id <= last) {
-                candidates.look_again(agent_id, self.agents.get_mut(agent_id));
+                candidates.look_again(agent_id, self.agents.get(agent_id));
             }
             candidates.revision = revision;
             left -= 1;
         }
-        let from = candidates.last.clone().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.agents.range_mut((from, Bound::Unbounded));
+        let last = candidates.last.clone();
+        let mut rest = self.agents.after(last.as_ref());
         for (agent_id, agent) in rest.by_ref().take(left) {
             if let Some(now) = Now::of(&candidates.view, agent_id, agent) {
                 candidates.agents.push((agent_id.clone(), now));
@@ -123,7 +122,7 @@ impl Registry {
 
 impl Now {
     /// `None` when it surely is not in such a list.
-    pub(crate) fn of(view: &View, agent_id: &AgentId, agent: &mut Agent) -> Option<Self> {
+    pub(crate) fn of(view: &View, agent_id: &AgentId, agent: &Agent) -> Option<Self> {
         let status = agent.status()?;
         let entry = match view {
             View::Agents(filter) if !filter.frame_fits(&agent.document, status) => return None,
@@ -163,7 +162,7 @@ impl Candidates {
         Found { revision: self.revision, question: self.question, entries: entries.into() }
     }
 
-    fn look_again(&mut self, agent_id: &AgentId, agent: Option<&mut Agent>) {
+    fn look_again(&mut self, agent_id: &AgentId, agent: Option<&Agent>) {
         let now = agent.and_then(|agent| Now::of(&self.view, agent_id, agent));
         match (self.agents.binary_search_by(|(other, _)| other.cmp(agent_id)), now) {
             (Ok(position), Some(now)) => {

@@ -70,7 +70,7 @@ impl Registry {
                 .collect();
         }
         let mut sides: BTreeMap<&CapabilityName, Vec<Side<'_>>> = BTreeMap::new();
-        for (agent_id, agent) in &self.agents {
+        for (agent_id, agent) in self.agents.iter() {
             let Some(status) = agent.status() else { continue };
             for name in names_of(&agent.document).into_iter().filter(|name| fits(name)) {
                 sides.entry(name).or_default().push((agent_id, &agent.document, status));

@@ -85,7 +85,7 @@ impl Registry {
             return Err(Resync::TooOld);
         }
         for (revision, agent_id, before) in self.changes.all_after(gathering.revision).take(most) {
-            gathering.note(agent_id, before, self.agents.get_mut(agent_id));
+            gathering.note(agent_id, before, self.agents.get(agent_id));
             gathering.revision = revision;
         }
         if self.changes_since(gathering.revision) > 0 {
@@ -131,12 +131,7 @@ impl Gathering {
         Delta { revision: self.revision, changed, removed }
     }
 
-    fn note(
-        &mut self,
-        agent_id: &AgentId,
-        before: Before<&(Arc<Document>, Status)>,
-        agent: Option<&mut Agent>,
-    ) {
+    fn note(&mut self, agent_id: &AgentId, before: Before<&(Arc<Document>, Status)>, agent: Option<&Agent>) {
         let is = agent.and_then(|agent| Now::of(&self.view, agent_id, agent));
         if let View::Capabilities(_) = &self.view {
             let was = match before {

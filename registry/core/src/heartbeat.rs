@@ -1,5 +1,6 @@
 //! Register, renew, update, deregister: the table of section 4.1.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -351,7 +352,7 @@ impl Registry {
             unsaved: None,
             document_unsaved: true,
             promised: Revision::default(),
-            entry: None,
+            entry: OnceCell::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! - [`intake`]: from the bytes of a heartbeat to such a document, or to all that is wrong with them
 //! - [`agent`]: one agent's record: lease, epoch, order, and the status that follows from them
 //! - [`registry`]: all agents, their timers and the one place where a visible change is made
+//! - `roster`: finds an agent's record
 //! - [`reload`]: other policies while agents live
 //! - [`timers`]: what silence does, and what a pause of the process does not
 //! - [`heartbeat`]: register, renew, update, deregister: the table of section 4.1
@@ -39,6 +40,7 @@ pub mod listing;
 pub mod policy;
 pub mod registry;
 pub mod reload;
+mod roster;
 pub mod saving;
 pub mod search;
 mod snapshots;

@@ -151,20 +151,21 @@ impl Registry {
     fn matching(&mut self, filter: &AgentFilter) -> Vec<Arc<str>> {
         let is_indexed = filter.capability.is_some() && !filter.statuses.contains(&Status::Expired);
         if filter.query.is_none() && !is_indexed {
-            let agents = self.agents.iter_mut().filter(|(id, agent)| filter.matches(id, agent));
+            let agents = self.agents.iter().filter(|(id, agent)| filter.matches(id, agent));
             return agents.filter_map(|(id, agent)| views::entry(id, agent)).collect();
         }
         let mut ids: Vec<_> = match &filter.capability {
             // The index knows the live ones only.
             Some(name) if !filter.statuses.contains(&Status::Expired) => {
-                let offering = self.index.providers(name).filter_map(|(id, _)| self.agents.get_key_value(id));
+                let offering =
+                    self.index.providers(name).filter_map(|(id, _)| Some((id, self.agents.get(id)?)));
                 ranked(filter, offering).collect()
             }
             _ => ranked(filter, self.agents.iter()).collect(),
         };
         // Stable: equals stay in the order of their ids.
         ids.sort_by_key(|(rank, _)| *rank);
-        ids.into_iter().filter_map(|(_, id)| views::entry(&id, self.agents.get_mut(&id)?)).collect()
+        ids.into_iter().filter_map(|(_, id)| views::entry(&id, self.agents.get(&id)?)).collect()
     }
 
     pub(crate) fn question(&self, view: &View) -> u64 {

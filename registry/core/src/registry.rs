@@ -1,6 +1,6 @@
 //! All agents, and the one place where a visible change is made.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::agent::{Agent, Phase, Status};
@@ -9,6 +9,7 @@ use crate::document::{AgentId, Document};
 use crate::events::{Cause, Event, History, Kind};
 use crate::figures::Figures;
 use crate::policy::Policies;
+use crate::roster::{Roster, Seat};
 use crate::saving::Unsaved;
 use crate::snapshots::Snapshots;
 use crate::spread::Spread;
@@ -34,10 +35,10 @@ pub struct Registry {
     pub(crate) setup: Setup,
     pub(crate) revision: Revision,
     pub(crate) now: Instant,
-    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) agents: Roster,
     /// One entry per agent at most, at or before its next deadline: a renewal leaves it alone, and it is put back
     /// when it turns up too early.
-    pub(crate) timers: BTreeSet<(Instant, AgentId)>,
+    pub(crate) timers: BTreeSet<(Instant, Seat)>,
     /// How many agents have each status, in the order of [`Status::ALL`].
     pub(crate) counts: [usize; Status::ALL.len()],
     pub(crate) index: Index,
@@ -92,7 +93,7 @@ impl Registry {
         }
         agent.document_unsaved |= !Arc::ptr_eq(&agent.document, &document_before);
         agent.changed = revision;
-        agent.entry = None;
+        agent.entry.take();
         let after = agent.status();
         agent.unsaved = Some(self.unsaved.mark(agent_id, agent.key, agent.unsaved, revision));
 
@@ -142,16 +143,17 @@ impl Registry {
 
     /// Puts the agent's timer where its next deadline is, unless it stands earlier already.
     pub(crate) fn arm(&mut self, agent_id: &AgentId) {
-        let Some(agent) = self.agents.get_mut(agent_id) else { return };
+        let Some(seat) = self.agents.seat(agent_id) else { return };
+        let Some((_, agent)) = self.agents.at_mut(seat) else { return };
         let deadline = agent.deadline(agent.policy(&self.setup.policies));
         match agent.armed {
             Some(armed) if armed <= deadline => {}
             armed => {
                 if let Some(armed) = armed {
-                    self.timers.remove(&(armed, agent_id.clone()));
+                    self.timers.remove(&(armed, seat));
                 }
                 agent.armed = Some(deadline);
-                self.timers.insert((deadline, agent_id.clone()));
+                self.timers.insert((deadline, seat));
             }
         }
     }

@@ -12,7 +12,7 @@ impl Registry {
     pub fn set_policies(&mut self, moment: Moment, policies: Policies) -> usize {
         self.advance(moment);
         let mut affected = 0;
-        for agent in self.agents.values_mut() {
+        for agent in self.agents.agents_mut() {
             let agent_type = &agent.document.agent_type;
             let held = *agent.policy(&self.setup.policies);
             let is_another = held != *policies.of(agent_type);

@@ -3,6 +3,7 @@
 //! The registry remembers WHO has unsaved changes, not the changes: one writer takes them in batches, each agent in
 //! its latest state, so that what waits is bounded by the number of agents however slow the disk is.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::document::{AgentId, Document, Reported};
 use crate::events::{Cause, Event, History, Kind};
 use crate::figures::Figures;
 use crate::registry::{Registry, Setup};
+use crate::roster::Roster;
 use crate::snapshots::Snapshots;
 use crate::spread::Spread;
 use crate::time::{Moment, Revision, WallTime};
@@ -85,7 +87,7 @@ impl Registry {
             setup,
             revision: saved.revision,
             now: moment.now,
-            agents: BTreeMap::new(),
+            agents: Roster::default(),
             timers: BTreeSet::new(),
             counts: [0; Status::ALL.len()],
             index: Index::default(),
@@ -208,7 +210,7 @@ impl Registry {
             unsaved: None,
             document_unsaved: false,
             promised: Revision::default(),
-            entry: None,
+            entry: OnceCell::new(),
         };
         if let Some(status) = agent.status() {
             self.index.replace(&agent_id, None, Some((&agent.document, status)), self.revision);

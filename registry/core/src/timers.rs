@@ -5,6 +5,7 @@ use crate::document::AgentId;
 use crate::events::{Cause, Kind};
 use crate::figures::End;
 use crate::registry::Registry;
+use crate::roster::Seat;
 use crate::time::{Instant, Moment};
 
 /// How many gone agents are remembered beyond their Q, so that their next epoch is counted on. Bounds the memory.
@@ -24,8 +25,8 @@ impl Registry {
             if !self.is_due() {
                 return false;
             }
-            if let Some((_, agent_id)) = self.timers.pop_first() {
-                self.fire(moment, &agent_id);
+            if let Some((_, seat)) = self.timers.pop_first() {
+                self.fire(moment, seat);
             }
         }
         self.is_due()
@@ -35,10 +36,11 @@ impl Registry {
     /// wait for them.
     pub(crate) fn advance_one(&mut self, moment: Moment, agent_id: &AgentId) {
         self.now = self.now.max(moment.now);
-        let armed = |registry: &Self| registry.agents.get(agent_id).and_then(|agent| agent.armed);
+        let Some(seat) = self.agents.seat(agent_id) else { return };
+        let armed = |registry: &Self| registry.agents.at(seat).and_then(|(_, agent)| agent.armed);
         while let Some(due) = armed(self).filter(|armed| *armed <= self.now) {
-            self.timers.remove(&(due, agent_id.clone()));
-            self.fire(moment, agent_id);
+            self.timers.remove(&(due, seat));
+            self.fire(moment, seat);
         }
     }
 
@@ -52,7 +54,7 @@ impl Registry {
     /// lasts for H at least so that those heartbeats come first; after a gap of X or more, in which every lease
     /// would have run out, it lasts for a full X. No status goes backwards by itself.
     pub fn resume(&mut self, now: Instant, gap_us: u64) {
-        for agent in self.agents.values_mut() {
+        for agent in self.agents.agents_mut() {
             let policy = *agent.policy(&self.setup.policies);
             let moved = agent.last_seen.plus_us(gap_us);
             let expires_after_ms = policy.expires_after_ms();
@@ -73,14 +75,16 @@ impl Registry {
         self.next_deadline().is_some_and(|deadline| deadline <= self.now)
     }
 
-    fn fire(&mut self, moment: Moment, agent_id: &AgentId) {
-        let Some(agent) = self.agents.get_mut(agent_id) else { return };
-        agent.armed = None;
+    fn fire(&mut self, moment: Moment, seat: Seat) {
+        let Some((agent_id, agent)) = self.agents.at_mut(seat) else { return };
         let deadline = agent.deadline(agent.policy(&self.setup.policies));
         if deadline > self.now {
-            self.arm(agent_id);
+            agent.armed = Some(deadline);
+            self.timers.insert((deadline, seat));
             return;
         }
+        agent.armed = None;
+        let agent_id = &agent_id.clone();
         let lag_us = self.now.us_since(deadline);
         let (phase, kind) = match agent.phase {
             Phase::Live => (Phase::Missed, Kind::Degraded),

@@ -70,7 +70,7 @@ impl Registry {
     pub fn read(&mut self, moment: Moment, agent_id: &AgentId) -> Option<(Arc<str>, String)> {
         self.advance_one(moment, agent_id);
         let store_id = &self.setup.store_id;
-        let agent = self.agents.get_mut(agent_id)?;
+        let agent = self.agents.get(agent_id)?;
         let entry = entry(agent_id, agent)?;
         Some((entry, format!("\"{store_id}-{}-{agent_id}\"", agent.changed.0)))
     }
@@ -104,8 +104,8 @@ impl Registry {
 }
 
 /// The agent's entry as JSON, serialised once per visible change; `None` when it is gone.
-pub(crate) fn entry(agent_id: &AgentId, agent: &mut Agent) -> Option<Arc<str>> {
-    if let Some(entry) = &agent.entry {
+pub(crate) fn entry(agent_id: &AgentId, agent: &Agent) -> Option<Arc<str>> {
+    if let Some(entry) = agent.entry.get() {
         return Some(Arc::clone(entry));
     }
     let document = &agent.document;
@@ -124,8 +124,7 @@ pub(crate) fn entry(agent_id: &AgentId, agent: &mut Agent) -> Option<Arc<str>> {
         registered_at: agent.registered_at.to_rfc3339(),
     };
     let entry: Arc<str> = serde_json::to_string(&entry).ok()?.into();
-    agent.entry = Some(Arc::clone(&entry));
-    Some(entry)
+    Some(Arc::clone(agent.entry.get_or_init(|| entry)))
 }
 
 fn object_or_empty<S: Serializer>(metadata: &Option<&RawValue>, serializer: S) -> Result<S::Ok, S::Error> {
