@@ -31,7 +31,8 @@ use watched::{Stage, Watched};
 
 /// The largest request headers, in bytes; larger ones get 431.
 pub(crate) const HEADER_BYTES: usize = 64 * 1024;
-/// The most headers of a request; more get 431. It is hyper's own bound, written down.
+/// The most headers of a request; more get 431. It is hyper's own bound, which stands on the stack; one that is set goes
+/// through a loop a call.
 pub(crate) const HEADERS: usize = 100;
 /// What the kernel keeps of an answer for a peer that does not read it; by itself it would take megabytes. At 50 ms to
 /// and fro this still lets 5 MB through in a second.
@@ -143,7 +144,6 @@ fn serve(
                 .timer(TokioTimer::new())
                 .header_read_timeout(shared.limits.idle)
                 .max_buf_size(HEADER_BYTES)
-                .max_headers(HEADERS)
                 .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended with an error");

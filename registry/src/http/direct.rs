@@ -17,6 +17,7 @@ use crate::shared::Shared;
 /// The routes, as metrics and tokens name them.
 const BEAT: &str = "/heartbeat";
 const PROBE: &str = "/heartbeat/{agent_id}";
+pub(crate) const HOT_ROUTES: [&str; 2] = [BEAT, PROBE];
 
 /// Which of the two a request is.
 #[derive(Debug, Clone, Copy)]

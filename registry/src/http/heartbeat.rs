@@ -151,7 +151,7 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn count(shared: &Shared, result: &str) {
-    shared.metrics.heartbeats.with_label_values(&[result]).inc();
+    shared.metrics.beaten(result);
 }
 
 fn refusal_name(refusal: Refusal) -> &'static str {

@@ -49,7 +49,7 @@ use crate::clock::Stopwatch;
 use crate::shared::Shared;
 pub(crate) use access_log::Peer;
 pub(crate) use agents::LABEL_TESTS;
-pub(crate) use direct::Direct;
+pub(crate) use direct::{Direct, HOT_ROUTES};
 pub(crate) use lanes::{Lanes, ReaderPlace, SHED};
 pub(crate) use pages::{DEFAULT_LIMIT, LARGEST_LIMIT};
 pub(crate) use problem::Problem;
@@ -101,10 +101,10 @@ impl Passing {
     }
 
     fn end(self, shared: &Shared, route: &str, answer: &Response) {
-        shared.metrics.requests.with_label_values(&[route, answer.status().as_str()]).inc();
-        shared.metrics.request_seconds.with_label_values(&[route]).observe(self.stopwatch.seconds());
+        let seconds = self.stopwatch.seconds();
+        shared.metrics.answered(route, answer.status(), seconds);
         if let Some(access) = self.access {
-            access.log(answer.status(), self.stopwatch.seconds());
+            access.log(answer.status(), seconds);
         }
     }
 }

@@ -17,6 +17,9 @@ pub(super) struct Parameters {
 
 impl Parameters {
     pub(super) fn of(uri: &Uri) -> Self {
+        if uri.query().is_none() {
+            return Self { left: Vec::new(), known: Vec::new(), faults: Vec::new() };
+        }
         match Query::<Vec<(String, String)>>::try_from_uri(uri) {
             Ok(Query(left)) => Self { left, known: Vec::new(), faults: Vec::new() },
             Err(error) => {
