@@ -216,3 +216,21 @@ fn a_history_that_does_not_fit_on_its_disk_proves_nothing() {
     let output = place.through_shell(&["unshare", "-Urm"], &mount, &[]);
     hold(&place.reasons(&output), &["the history could not be written"]);
 }
+
+/// The disk stands still for nine seconds, which is more than the queue before it holds.
+#[test]
+fn a_history_whose_disk_stands_still_loses_lines_and_says_how_many() {
+    let _alone = alone();
+    let place = Place::new();
+    let disk = place.folder.path().join("slow_disk.so").display().to_string();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/slow_disk.c");
+    match Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o", &disk, source]).output() {
+        Ok(built) if built.status.success() => {}
+        Ok(built) => panic!("{}", text(&built)),
+        Err(_) => return not_judged("a slow disk", "there is no C compiler here"),
+    }
+    let mut command = wallflower();
+    command.args(place.arguments(&["--set", "phases.hold.duration=12s"])).env("LD_PRELOAD", &disk);
+    let reasons = place.reasons(&command.output().unwrap());
+    hold(&reasons, &["the history writer fell behind and lost"]);
+}
