@@ -326,7 +326,7 @@ impl Driver {
         if lag_us > self.lag_limit_us {
             self.ledger.take(Event::Blamed(series, consequence.misses));
         }
-        self.history.write(&Line::Call(answered.record));
+        self.history.write_call(&answered.record);
         if let Some(reaction) = consequence.reaction.filter(|_| !self.is_cut) {
             self.ledger.take(Event::Arrived(reaction.planned_us.saturating_sub(self.begin_us)));
             self.call(reaction);
