@@ -50,7 +50,9 @@ fn schedule(agents: u32) -> Result<(), Box<dyn std::error::Error>> {
         schedule.next();
     }
     told("an action of the plan", ROUNDS, || {
-        (0..ROUNDS).for_each(|_| drop(black_box(schedule.next())));
+        for _ in 0..ROUNDS {
+            black_box(schedule.next());
+        }
     });
     let mut heap: BinaryHeap<_> =
         (0..agents).map(|agent| Reverse((u64::from(agent) * 7_919 % PERIOD_US, agent))).collect();
@@ -101,7 +103,8 @@ fn messages() -> Result<(), Box<dyn std::error::Error>> {
     told("a request of a lean heartbeat", ROUNDS, || {
         (0..ROUNDS).for_each(|_| drop(black_box(Wallflower.request(black_box(&call)))));
     });
-    let body = serde_json::json!({ "agent_id": agent_id(), "incarnation": 1, "sequence": 9, "wiring_revision": 0 });
+    let body =
+        serde_json::json!({ "agent_id": agent_id(), "incarnation": 1, "sequence": 9, "wiring_revision": 0 });
     told("    its body alone by way of a value", ROUNDS, || {
         (0..ROUNDS).for_each(|_| drop(black_box(black_box(&body).clone().to_string())));
     });
