@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use reports::history::{Line, RunEnd, RunHeader};
+use reports::history::{CallRecord, Line, RunEnd, RunHeader};
 
 /// A buffer of this size is handed over.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -95,6 +95,12 @@ impl HistoryWriter {
             Ok(()) => self.added(),
             Err(_) => self.lost_lines += 1,
         }
+    }
+
+    /// Adds the line of a call; never waits.
+    pub fn write_call(&mut self, call: &CallRecord) {
+        call.append_line(&mut self.gathered.bytes);
+        self.added();
     }
 
     /// Adds a line that was [made ready](as_written) elsewhere; never waits.

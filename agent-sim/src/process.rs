@@ -32,6 +32,7 @@ pub use host::Host;
 pub use launch::{LaunchError, LaunchSpec, Ready, command_launch, reference_launch};
 pub use store_hold::StoreHold;
 pub use usage::{CONTROL_THREAD, OwnUsage, WAKE_UP_NS, environment, own_fd_limit, own_usage, pss_bytes};
+pub(crate) use usage::{own_pss_bytes, own_usage_but_memory};
 pub use watch::{can_watch, read_log, watched};
 
 /// How often a start is tried while the port turns out to be in use.
@@ -228,7 +229,18 @@ impl RegistryProcess {
     /// CPU, memory, descriptors and threads now (CPU since its start, over restarts), of the process itself without
     /// its children.
     pub fn cost(&self) -> ProcessCost {
-        let current = if self.is_running() { usage::of(self.life.pid) } else { ProcessCost::default() };
+        ProcessCost { pss_bytes: self.pss_bytes(), ..self.cost_but_memory() }
+    }
+
+    /// Its proportional set size, bytes; 0 while it does not run.
+    pub(crate) fn pss_bytes(&self) -> u64 {
+        if self.is_running() { usage::pss_bytes(self.life.pid) } else { 0 }
+    }
+
+    /// [`RegistryProcess::cost`] without the memory, which alone takes long to read.
+    pub(crate) fn cost_but_memory(&self) -> ProcessCost {
+        let pid = self.life.pid;
+        let current = if self.is_running() { usage::but_memory_of(pid) } else { ProcessCost::default() };
         ProcessCost { cpu_seconds: self.ended_cpu_seconds + current.cpu_seconds, ..current }
     }
 }

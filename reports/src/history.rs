@@ -5,9 +5,11 @@
 
 mod abilities;
 mod borrowed;
+mod call_line;
 mod exchange;
 mod guard;
 mod hardship;
+mod outcome;
 mod process;
 mod reader;
 mod watch;
@@ -21,9 +23,13 @@ pub use borrowed::{AgentRef, CallRef, LineRef, SeenRef, Text};
 pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
 pub use guard::{Flood, Turnover};
 pub use hardship::{Hardship, LeftOut, SpoiltStore};
+pub use outcome::Outcome;
 pub use process::{ProcessChange, ProcessEvent};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
 pub use watch::{OutwardCall, OutwardKind, Watch};
+
+/// How the line of a call begins: nearly every line does.
+const CALL_LINE: &[u8] = b"{\"line\":\"call\",";
 
 /// The version of the format that this crate writes.
 pub const FORMAT: u32 = 1;
@@ -121,6 +127,20 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Register,
+        Self::Renew,
+        Self::Probe,
+        Self::Leave,
+        Self::List,
+        Self::Watch,
+        Self::Read,
+        Self::Capabilities,
+        Self::Events,
+        Self::Provoke,
+    ];
+
     /// The name in reports and thresholds.
     pub fn name(self) -> &'static str {
         match self {
@@ -140,61 +160,6 @@ impl Operation {
     /// Whether an accepted call of this kind renews a lease.
     pub fn is_heartbeat(self) -> bool {
         matches!(self, Self::Register | Self::Renew | Self::Probe)
-    }
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// A heartbeat that began a new epoch, or may have (a dialect that cannot tell says this for every full one
-    /// that it knows to have registered, else `renewed`).
-    Registered,
-    /// A heartbeat that renewed and changed nothing visible.
-    Renewed,
-    /// A heartbeat that renewed and changed something visible.
-    Updated,
-    /// A heartbeat with an old sequence: nothing changed, the lease neither.
-    Stale,
-    /// Deregistered.
-    Left,
-    /// A view with a body.
-    Shown,
-    /// A conditional view: 304.
-    Unchanged,
-    /// The registry does not know the agent (404, 410), or no longer what changed since the revision asked for (410).
-    Unknown,
-    /// 409: an older incarnation. Nothing changed.
-    Conflict,
-    /// Refused as invalid or unwanted (another 4xx). Nothing changed.
-    Refused,
-    /// 5xx. It may have acted.
-    Unavailable,
-    /// No answer in time. It may have acted, then or later.
-    TimedOut,
-    /// The connection broke after something had been sent. It may have acted.
-    Failed,
-    /// Nothing was sent (connection refused). It surely did not act.
-    NotSent,
-    /// Cut off by the end of the run. It may have acted.
-    CutOff,
-}
-
-impl Outcome {
-    /// Whether the registry said that it accepted a heartbeat (so that the lease was renewed).
-    pub fn renews(self) -> bool {
-        matches!(self, Self::Registered | Self::Renewed | Self::Updated)
-    }
-
-    /// Whether it is unknown what the registry did.
-    pub fn is_uncertain(self) -> bool {
-        matches!(self, Self::Unavailable | Self::TimedOut | Self::Failed | Self::CutOff)
-    }
-
-    /// Whether a report counts the call as an error.
-    pub fn is_error(self) -> bool {
-        matches!(self, Self::Refused | Self::Conflict | Self::NotSent)
-            || (self.is_uncertain() && self != Self::CutOff)
     }
 }
 

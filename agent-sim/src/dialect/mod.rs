@@ -11,6 +11,7 @@
 //!
 //! docs/dialects.md says how to add one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reports::history::{Abilities, Outcome, Policy, Reported, Seen};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 pub mod described;
 pub mod etcd;
@@ -174,12 +175,13 @@ impl WireRequest {
     }
 
     /// A POST of JSON.
-    pub fn json(path: impl Into<String>, body: &serde_json::Value) -> Self {
+    pub fn json(path: impl Into<String>, body: &impl Serialize) -> Self {
         Self {
             method: "POST",
             path: path.into(),
             headers: vec![("content-type", "application/json".to_owned())],
-            body: body.to_string().into_bytes(),
+            // What dialects send has nothing that JSON cannot say.
+            body: serde_json::to_vec(body).unwrap_or_default(),
         }
     }
 }
@@ -236,7 +238,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// A text as part of a path or as a value of a query.
 pub fn escaped(text: &str) -> String {
-    utf8_percent_encode(text, ESCAPED).to_string()
+    Cow::from(utf8_percent_encode(text, ESCAPED)).into_owned()
 }
 
 /// Most characters of a registry's words that a note keeps.
@@ -249,7 +251,7 @@ fn shortened(text: &str) -> String {
 
 /// What a successful answer's body means; one that cannot be read says that the call may have acted although nobody
 /// can tell.
-fn parsed<T: DeserializeOwned>(answer: &WireAnswer, meaning: impl FnOnce(T) -> Reading) -> Reading {
+fn parsed<'a, T: Deserialize<'a>>(answer: &'a WireAnswer, meaning: impl FnOnce(T) -> Reading) -> Reading {
     match serde_json::from_slice(&answer.body) {
         Ok(body) => meaning(body),
         Err(error) => Reading::of(Outcome::Failed)

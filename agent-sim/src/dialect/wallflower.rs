@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reports::history::{Abilities, AgentSeen, Filter, Outcome, Policy, Reported, Seen, Status};
-use serde::Deserialize;
+use reports::history::{Abilities, AgentSeen, Filter, Outcome, Policy, Reported, Seen, Status, Text};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -43,8 +43,11 @@ impl Dialect for Wallflower {
                 WireRequest::json("/heartbeat", &lean_heartbeat(agent_id, *status, *order, *wiring_revision))
             }
             Call::Probe { agent_id, wiring_revision } => {
-                let query = wiring_revision.map(|revision| format!("?wiring_revision={revision}"));
-                let path = format!("/heartbeat/{}{}", escaped(agent_id), query.unwrap_or_default());
+                let mut path = ["/heartbeat/", &escaped(agent_id)].concat();
+                if let Some(revision) = wiring_revision {
+                    path.push_str("?wiring_revision=");
+                    path.push_str(itoa::Buffer::new().format(*revision));
+                }
                 WireRequest::bare("HEAD", path)
             }
             Call::Leave { agent_id } => WireRequest::bare("DELETE", format!("/agents/{}", escaped(agent_id))),
@@ -147,18 +150,28 @@ pub(super) fn full_heartbeat(document: &Document) -> Value {
     body
 }
 
+/// A heartbeat without a document. It is what is sent most of all, so it is no [`Value`].
+#[derive(Serialize)]
+pub(super) struct LeanHeartbeat<'a> {
+    agent_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incarnation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Reported>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wiring_revision: Option<u64>,
+}
+
 pub(super) fn lean_heartbeat(
     agent_id: &str,
     status: Option<Reported>,
     order: Option<(u64, u64)>,
     wiring_revision: Option<u64>,
-) -> Value {
-    let mut body = json!({ "agent_id": agent_id });
-    add(&mut body, "status", status);
-    add(&mut body, "incarnation", order.map(|(incarnation, _)| incarnation));
-    add(&mut body, "sequence", order.map(|(_, sequence)| sequence));
-    add(&mut body, "wiring_revision", wiring_revision);
-    body
+) -> LeanHeartbeat<'_> {
+    let (incarnation, sequence) = order.unzip();
+    LeanHeartbeat { agent_id, incarnation, sequence, status, wiring_revision }
 }
 
 /// Adds a member that is only sent when there is a value.
@@ -232,14 +245,15 @@ fn refusal(call: &Call, answer: &WireAnswer) -> Reading {
 
 pub(super) fn heartbeat(answer: &WireAnswer) -> Reading {
     #[derive(Deserialize)]
-    struct Body {
-        result: Option<String>,
+    struct Body<'a> {
+        #[serde(borrow)]
+        result: Option<Text<'a>>,
         epoch: Option<u64>,
         revision: Option<u64>,
         wiring_revision: Option<u64>,
     }
-    parsed(answer, |body: Body| {
-        let outcome = match body.result.as_deref() {
+    parsed(answer, |body: Body<'_>| {
+        let outcome = match body.result.as_ref().map(|Text(word)| word.as_ref()) {
             Some("registered") => Outcome::Registered,
             Some("renewed") => Outcome::Renewed,
             Some("updated") => Outcome::Updated,

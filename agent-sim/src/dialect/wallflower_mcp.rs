@@ -34,7 +34,7 @@ impl Dialect for WallflowerMcp {
             Call::Register(document) => Some(tool_call("agent_heartbeat", &full_heartbeat(document))),
             Call::Renew { agent_id, status, order, wiring_revision } => {
                 let arguments = lean_heartbeat(agent_id, *status, *order, *wiring_revision);
-                Some(tool_call("agent_heartbeat", &arguments))
+                Some(tool_call("agent_heartbeat", &json!(arguments)))
             }
             Call::List { filter, .. } => Some(list_call(filter, None)),
             Call::Read { agent_id } => {

@@ -47,6 +47,8 @@ struct State {
     running: bool,
     /// As far as the registry's answers to this process told.
     registered: bool,
+    /// Whether it renews by the leanest call, as the plan says.
+    probes: bool,
     sequence: u64,
     wiring_revision: Option<u64>,
     beat: Slot,
@@ -149,7 +151,8 @@ impl Agents {
             Action::Register { incarnation } => {
                 let mut polls = std::mem::take(&mut state.polls);
                 polls.begin_anew();
-                *state = State { incarnation, running: true, repeats, polls, ..State::default() };
+                let probes = self.plan.probes(number);
+                *state = State { incarnation, running: true, probes, repeats, polls, ..State::default() };
                 state.beat.take();
                 task(incarnation, Operation::Register, 0)
             }
@@ -221,13 +224,12 @@ impl Agents {
 
     /// How an agent renews now: fully until the registry knows it, then as lean as it can.
     fn heartbeat(&self, agent: u32) -> Operation {
-        let registered =
-            index(agent).and_then(|index| self.states.get(index)).is_some_and(|state| state.registered);
+        let state = index(agent).and_then(|index| self.states.get(index));
         let can = self.can(agent);
-        if !registered || !(can.renew || can.probe) {
+        let Some(state) = state.filter(|state| state.registered && (can.renew || can.probe)) else {
             return Operation::Register;
-        }
-        let probes = !can.renew || (can.probe && self.plan.probes(agent));
+        };
+        let probes = !can.renew || (can.probe && state.probes);
         if probes { Operation::Probe } else { Operation::Renew }
     }
 

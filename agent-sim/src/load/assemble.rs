@@ -72,7 +72,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> std::io::Result<Driver> {
             .retrying(|plan, agent, at_us| plan.retries(agent, at_us)),
         ledger: parts.ledger,
         gang: None,
-        costs: Costs::new(sampler::sample(parts.watched, 0, None), plan.phases().len()),
+        costs: Costs::new(sampler::sample(parts.watched, 0), plan.phases().len()),
         unfilled: VecDeque::new(),
         history: parts.history,
         progress: parts.progress,

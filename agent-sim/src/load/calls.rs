@@ -40,7 +40,7 @@ impl Driver {
         let Some(call) = self.agents.call(task) else { return };
         let request = self.dialect(task).request(&call);
         let s_us = self.clock.now_us();
-        let flight = Flight { task, call, was_held_back, s_us, pages: None, answers: Vec::new() };
+        let flight = Box::new(Flight { task, call, was_held_back, s_us, pages: None, answers: Vec::new() });
         let in_flight = self.network.in_flight() + 1;
         self.trouble.peak_in_flight = self.trouble.peak_in_flight.max(in_flight);
         self.ledger.take(Event::Sent(self.series(task), in_flight));
@@ -66,7 +66,7 @@ impl Driver {
         self.timeout_us.saturating_add(micros(call.held_for()))
     }
 
-    fn transmit(&mut self, flight: Flight, request: &WireRequest) {
+    fn transmit(&mut self, flight: Box<Flight>, request: &WireRequest) {
         let task = flight.task;
         let agent = task.agent.and_then(|agent| usize::try_from(agent).ok());
         let route = agent.and_then(|agent| self.route_of.get(agent)).copied().unwrap_or_default();
@@ -80,7 +80,7 @@ impl Driver {
     }
 
     /// Takes an answer, or the lack of one. A list of several pages goes on with the next.
-    pub(super) fn ended(&mut self, ended: Ended<Flight>) {
+    pub(super) fn ended(&mut self, ended: Ended<Box<Flight>>) {
         let Ended { mut flight, e_us, result } = ended;
         let (mut reading, http) = match result {
             Ok(answer) => match self.read(&mut flight, answer) {
@@ -165,8 +165,8 @@ impl Driver {
     }
 
     /// Makes the record of a call that is over.
-    fn close(&mut self, flight: Flight, reading: Reading, http: Option<u16>, e_us: u64) {
-        let Flight { task, call, was_held_back, s_us, .. } = flight;
+    fn close(&mut self, flight: Box<Flight>, reading: Reading, http: Option<u16>, e_us: u64) {
+        let Flight { task, call, was_held_back, s_us, .. } = *flight;
         let answered = Answered {
             record: CallRecord {
                 op: call.operation(),
@@ -184,7 +184,7 @@ impl Driver {
             wiring_changed: reading.wiring_changed,
             store_id: reading.store_id,
         };
-        self.answered(task, was_held_back, answered);
+        self.answered(task, was_held_back, &answered);
     }
 }
 

@@ -23,12 +23,12 @@ const LIVE_SECONDS: usize = 10;
 /// Everything measured of a run. Grows by one small [`Interval`] a second and otherwise not with its length.
 #[derive(Debug)]
 pub(super) struct Collector {
-    phases: Vec<BTreeMap<&'static str, Tally>>,
+    /// By phase; few kinds of calls are made in each.
+    phases: Vec<Vec<(Kind, Tally)>>,
     kinds: Vec<PhaseKind>,
     /// Whether something goes wrong on purpose in each phase.
     with_faults: Vec<bool>,
     watches: Vec<Watch>,
-    lag: Durations,
     second: Second,
     /// The present second since the run began.
     now_second: u64,
@@ -67,9 +67,13 @@ pub(super) struct Series {
     pub(super) at_us: u64,
 }
 
-impl Series {
+/// What a call is counted as: its operation, and whether the harness itself asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind(Operation, bool);
+
+impl Kind {
     fn name(self) -> &'static str {
-        if self.observes { OBSERVE } else { self.operation.name() }
+        if self.1 { OBSERVE } else { self.0.name() }
     }
 }
 
@@ -78,11 +82,10 @@ impl Collector {
         let watches = thresholds.iter().map(|threshold| Watch::new(threshold, phases)).collect();
         let is_crash = |phase: &PhaseSpan| matches!(phase.kind, PhaseKind::Crash { .. });
         Self {
-            phases: phases.iter().map(|_| BTreeMap::new()).collect(),
+            phases: phases.iter().map(|_| Vec::new()).collect(),
             kinds: phases.iter().map(|phase| phase.kind).collect(),
             with_faults: phases.iter().map(is_crash).collect(),
             watches,
-            lag: Durations::default(),
             second: Second::default(),
             now_second: 0,
             recent: VecDeque::new(),
@@ -149,7 +152,6 @@ impl Collector {
     /// A call ended.
     pub(super) fn ended(&mut self, series: Series, call: &Timed) {
         self.tally(series, |tally| tally.record(call));
-        self.lag.record(call.lag_us());
         if series.observes {
             return;
         }
@@ -162,8 +164,12 @@ impl Collector {
     }
 
     fn tally(&mut self, series: Series, count: impl FnOnce(&mut Tally)) {
-        if let Some(phase) = self.phases.get_mut(series.phase) {
-            count(phase.entry(series.name()).or_default());
+        let Some(phase) = self.phases.get_mut(series.phase) else { return };
+        // The harness's own reading is one kind, whatever it asks.
+        let kind = Kind(if series.observes { Operation::List } else { series.operation }, series.observes);
+        match phase.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, tally)) => count(tally),
+            None => count(&mut phase.push_mut((kind, Tally::default())).1),
         }
     }
 
@@ -229,15 +235,17 @@ impl Collector {
     pub(super) fn figures(&self) -> Figures {
         let (response, lag) = self.buckets.clone();
         let mut figures = Figures { response, lag, ..Figures::default() };
-        for (name, tally) in self.phases.iter().flatten() {
-            figures.calls.entry(name).or_default().add(tally);
+        for (kind, tally) in self.phases.iter().flatten() {
+            figures.calls.entry(kind.name()).or_default().add(tally);
         }
         figures
     }
 
     /// Lag over all calls.
     pub(super) fn lag(&self) -> Percentiles {
-        self.lag.percentiles()
+        let mut all = Durations::default();
+        self.phases.iter().flatten().for_each(|(_, tally)| all.merge(&tally.latencies.lag));
+        all.percentiles()
     }
 
     /// Calls due, sent and failed so far: agents' and the harness's own.
@@ -261,7 +269,7 @@ impl Collector {
     fn sum(&self, counts: impl Fn(usize) -> bool) -> Tally {
         let mut sum = Tally::default();
         let phases = self.phases.iter().enumerate().filter(|(index, _)| counts(*index));
-        for tally in phases.flat_map(|(_, phase)| phase.values()) {
+        for tally in phases.flat_map(|(_, phase)| phase.iter().map(|(_, tally)| tally)) {
             sum.merge_counts(tally);
         }
         sum
@@ -276,7 +284,7 @@ impl Collector {
     /// A phase's figures by operation.
     pub(super) fn phase_stats(&self, phase: usize) -> BTreeMap<String, CallStats> {
         let tallies = self.phases.get(phase).into_iter().flatten();
-        tallies.map(|(name, tally)| ((*name).to_owned(), tally.stats())).collect()
+        tallies.map(|(kind, tally)| (kind.name().to_owned(), tally.stats())).collect()
     }
 
     /// The figures of all phases but ramps, which are warm-up, by operation.
@@ -284,8 +292,8 @@ impl Collector {
         let mut merged: BTreeMap<&'static str, Tally> = BTreeMap::new();
         for (phase, kind) in self.phases.iter().zip(&self.kinds) {
             if *kind != PhaseKind::Ramp {
-                for (name, tally) in phase {
-                    merged.entry(name).or_default().merge(tally);
+                for (kind, tally) in phase {
+                    merged.entry(kind.name()).or_default().merge(tally);
                 }
             }
         }

@@ -66,7 +66,8 @@ pub(super) struct Driver {
     pub(super) mcp: Arc<dyn Dialect>,
     /// Where the registry is, for the words of errors.
     pub(super) url: String,
-    pub(super) network: Network<Flight>,
+    /// Flights are boxed: a call is handed on some ten times before it is over.
+    pub(super) network: Network<Box<Flight>>,
     /// An index into the network's routes for each agent.
     pub(super) route_of: Vec<u8>,
     pub(super) observer: Observer,
@@ -219,7 +220,7 @@ impl Driver {
         for flight in self.network.cut_off() {
             let record = cut_short(&flight.call, flight.task.planned_us, flight.s_us, e_us);
             let answered = Answered { record, wiring_revision: None, wiring_changed: false, store_id: None };
-            self.answered(flight.task, flight.was_held_back, answered);
+            self.answered(flight.task, flight.was_held_back, &answered);
         }
         let cut = self.observer.cut_off(|call, planned_us, s_us| cut_short(call, planned_us, s_us, e_us));
         cut.into_iter().for_each(|observed| self.observed(observed));
@@ -309,7 +310,7 @@ impl Driver {
     }
 
     /// Counts an ended call and lets its agent react.
-    pub(super) fn answered(&mut self, task: Task, was_held_back: bool, answered: Answered) {
+    pub(super) fn answered(&mut self, task: Task, was_held_back: bool, answered: &Answered) {
         let series = self.series(task);
         let timed = Timed::from(&answered.record);
         let lag_us = timed.lag_us();
@@ -322,11 +323,11 @@ impl Driver {
             agent,
             at_us: timed.e_us.saturating_sub(self.begin_us),
         });
-        let consequence = self.agents.answered(task, &answered);
+        let consequence = self.agents.answered(task, answered);
         if lag_us > self.lag_limit_us {
             self.ledger.take(Event::Blamed(series, consequence.misses));
         }
-        self.history.write(&Line::Call(answered.record));
+        self.history.write_call(&answered.record);
         if let Some(reaction) = consequence.reaction.filter(|_| !self.is_cut) {
             self.ledger.take(Event::Arrived(reaction.planned_us.saturating_sub(self.begin_us)));
             self.call(reaction);

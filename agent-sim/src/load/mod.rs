@@ -12,7 +12,7 @@
 //! - [`observer`]: the harness's own reading of the list, beside the loop.
 //! - [`worker`]: threads that wake in time, and the control that measures the host's own floor.
 //! - [`progress`]: what a run tells while it goes on.
-//! - [`sampler`]: what the registry and the harness use.
+//! - [`sampler`]: what the registry and the harness use; [`memory`], which is read more seldom.
 //! - [`arrivals`]: calls that become due, by tenths of a second.
 //! - [`collector`]: counts by phase, operation and second.
 //! - [`thresholds`]: what must hold.
@@ -34,6 +34,7 @@ mod driver;
 mod faults;
 mod gang;
 mod ledger;
+mod memory;
 mod merge;
 pub mod metrics;
 pub(crate) mod network;
@@ -203,7 +204,7 @@ impl Seed<'_> {
             sampler.stop();
             driver.dismiss_workers(&ending);
             driver.drain(clock.now_us() + longest_drain_us);
-            let mut last = vec![sampler::sample(&watched, driver.now_us(), None)];
+            let mut last = vec![sampler::sample(&watched, driver.now_us())];
             while let Ok(sample) = samples.try_recv() {
                 last.insert(last.len() - 1, sample);
             }

@@ -1,4 +1,5 @@
-//! What the registry and the harness use, once a second and at the end of every phase.
+//! What the registry and the harness use, once a second and at the end of every phase; their memory as seldom as
+//! [`super::memory`] says.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,10 +7,11 @@ use reports::history::ProcessEvent;
 use reports::result::{Interval, ProcessCost};
 use tokio::sync::mpsc;
 
+use super::memory::Memory;
 use super::worker::{Stop, Worker};
 use crate::clock::Clock;
 use crate::plan::PhaseSpan;
-use crate::process::{OwnUsage, RegistryProcess, own_usage};
+use crate::process::{OwnUsage, RegistryProcess, own_usage_but_memory};
 
 /// The registry process, shared with the thread that watches it; `None` where it is not the harness's own, and while it
 /// is down on purpose.
@@ -40,13 +42,21 @@ impl Sample {
     }
 }
 
-/// Looks now.
-pub(super) fn sample(watched: &Watched, at_us: u64, second: Option<u64>) -> Sample {
+/// Looks now, at the memory too.
+pub(super) fn sample(watched: &Watched, at_us: u64) -> Sample {
+    look(watched, &mut Memory::default(), at_us, None, false)
+}
+
+/// Looks now; memory is as it was last read.
+fn look(watched: &Watched, memory: &mut Memory, at_us: u64, second: Option<u64>, ends_phase: bool) -> Sample {
     let mut process = watched.lock().unwrap_or_else(PoisonError::into_inner);
     let died = process.as_mut().and_then(RegistryProcess::check);
-    let target = process.as_ref().map(RegistryProcess::cost);
+    memory.look(process.as_ref(), at_us, ends_phase);
+    let target = process.as_ref().map(RegistryProcess::cost_but_memory);
     drop(process);
-    Sample { at_us, second, target, own: own_usage(), died }
+    let target = target.map(|cost| ProcessCost { pss_bytes: memory.target_bytes(), ..cost });
+    let own = OwnUsage { pss_bytes: memory.own_bytes(), ..own_usage_but_memory() };
+    Sample { at_us, second, target, own, died }
 }
 
 /// Starts the thread that takes samples until it is told to end.
@@ -62,11 +72,13 @@ pub(super) fn start(
     let phase_ends: Vec<u64> = phases.iter().map(|phase| phase.end_us).collect();
     let (sender, samples) = mpsc::channel(64);
     let worker = Worker::start("sampler", move |stop| {
-        let mut after_us = 0;
+        let (mut after_us, mut memory) = (0, Memory::default());
         loop {
             let (due_us, second) = next_sample(after_us, &phase_ends);
+            let ends_phase = phase_ends.contains(&due_us);
             let Some(died) = watch_until(stop, &watched, clock, begin_us + due_us) else { return };
-            let mut sample = sample(&watched, clock.now_us().saturating_sub(begin_us), second);
+            let at_us = clock.now_us().saturating_sub(begin_us);
+            let mut sample = look(&watched, &mut memory, at_us, second, ends_phase);
             sample.died = died.or(sample.died);
             // A driver too far behind to take a sample goes without it.
             drop(sender.try_send(sample));

@@ -132,7 +132,7 @@ pub fn work(input: impl Read + Send + 'static, out: impl Write + Send + 'static)
     driver.follow(&mut schedule, &mut samples, &interrupt);
     sampler.stop();
     driver.drain(clock.now_us() + micros(scenario.call_timeout.min(LONGEST_DRAIN)));
-    driver.sampled(&sampler::sample(&watched, driver.now_us(), None));
+    driver.sampled(&sampler::sample(&watched, driver.now_us()));
     let (trouble, ledger, history) = (driver.trouble, driver.ledger, driver.history);
     let Ledger::Told(mut teller) = ledger else { return Ok(()) };
     let written =

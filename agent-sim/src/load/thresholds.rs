@@ -22,6 +22,8 @@ pub(super) struct Watch {
     threshold: Threshold,
     /// What it judges; `None` for a phase that does not exist, which never has a value.
     span: Option<Span>,
+    /// Which operations of the agents it judges, by their place in [`Operation::ALL`].
+    judged: [bool; Operation::ALL.len()],
     /// What was counted in the present second.
     second: Samples,
     windows: Windows,
@@ -63,30 +65,17 @@ impl Watch {
         Self {
             threshold: threshold.clone(),
             span,
+            judged: Operation::ALL.map(|operation| judges(threshold, operation.name())),
             second: Samples::default(),
             windows: Windows::new(usize::try_from(seconds).unwrap_or(usize::MAX), least),
             arrivals: Arrivals::default(),
         }
     }
 
-    /// Whether it judges the agents' calls of the operation of this name. The harness's own reading is none.
-    pub(super) fn judges(&self, name: &str) -> bool {
-        match self.threshold.metric.operation {
-            // How long a long-poll takes is up to the changes, not to the registry.
-            "all" if matches!(self.threshold.metric.figure, Figure::Duration { .. }) => {
-                name != OBSERVE && name != Operation::Watch.name()
-            }
-            "all" => name != OBSERVE,
-            "heartbeat" => [Operation::Register, Operation::Renew, Operation::Probe]
-                .iter()
-                .any(|beat| beat.name() == name),
-            operation => operation == name,
-        }
-    }
-
     fn concerns(&self, series: Series) -> bool {
         self.span.is_some_and(|span| span.phase == series.phase && span.from_us <= series.at_us)
-            && (self.threshold.metric.figure == Figure::PeakOverMean || self.judges(series.operation.name()))
+            && (self.threshold.metric.figure == Figure::PeakOverMean
+                || self.judged.get(series.operation as usize).copied().unwrap_or_default())
     }
 
     /// A call became due.
@@ -177,6 +166,21 @@ impl Watch {
             return (windows.worst(), broken_ms);
         }
         (measure(threshold, windows.whole()), windows.first_breach().map(|second| second * 1_000))
+    }
+}
+
+/// Whether a threshold judges the agents' calls of the operation of this name. The harness's own reading is none.
+pub(super) fn judges(threshold: &Threshold, name: &str) -> bool {
+    match threshold.metric.operation {
+        // How long a long-poll takes is up to the changes, not to the registry.
+        "all" if matches!(threshold.metric.figure, Figure::Duration { .. }) => {
+            name != OBSERVE && name != Operation::Watch.name()
+        }
+        "all" => name != OBSERVE,
+        "heartbeat" => {
+            [Operation::Register, Operation::Renew, Operation::Probe].iter().any(|beat| beat.name() == name)
+        }
+        operation => operation == name,
     }
 }
 

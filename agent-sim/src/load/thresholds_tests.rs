@@ -278,11 +278,11 @@ fn freshness_gets_its_value_when_the_judge_has_told_it() {
 #[test]
 fn heartbeat_means_register_renew_and_probe_and_all_means_every_operation() {
     let limit = Limit::Share(0.0);
-    let judged = |name, operation: Operation| watch(&threshold(name, P99, limit)).judges(operation.name());
+    let judged = |name, operation: Operation| judges(&threshold(name, P99, limit), operation.name());
     for operation in [Operation::Register, Operation::Renew, Operation::Probe] {
         assert!(judged("heartbeat", operation) && judged("all", operation));
     }
     assert!(!judged("heartbeat", Operation::List) && judged("all", Operation::List));
     assert!(judged("list", Operation::List) && !judged("list", Operation::Renew));
-    assert!(!watch(&threshold("all", P99, limit)).judges(OBSERVE));
+    assert!(!judges(&threshold("all", P99, limit), OBSERVE));
 }

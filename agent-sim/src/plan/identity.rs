@@ -80,8 +80,12 @@ impl Plan {
     }
 }
 
+/// Written for every call: by hand it takes a third of the time.
 fn id(fleet: &Fleet, member: u32) -> String {
-    format!("{}-{:06}", fleet.name, u64::from(member) + 1)
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(u64::from(member) + 1);
+    let zeros = "000000".get(digits.len()..).unwrap_or_default();
+    [&fleet.name, "-", zeros, digits].concat()
 }
 
 fn capability(fleet: &Fleet, number: u32) -> String {

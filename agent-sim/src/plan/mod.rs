@@ -4,8 +4,9 @@
 //! - [`identity`]: what each agent declares.
 //! - [`lives`]: when each agent starts, ends and comes back; [`churn`]: the part of it that would not fit into memory.
 //! - [`faults`]: what goes wrong on purpose, and whom it strikes.
-//! - [`schedule`]: every agent's instants, merged lazily in their order.
+//! - [`schedule`]: every agent's instants, merged lazily in their order; [`calendar`] keeps that order.
 
+mod calendar;
 mod chance;
 mod churn;
 pub mod faults;

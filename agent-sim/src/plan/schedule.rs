@@ -1,12 +1,11 @@
-//! Every agent's instants, merged lazily in their order: one heap entry and one small cursor an agent, whatever the
-//! length of the run.
+//! Every agent's instants, merged lazily in their order: one entry in a calendar and one small cursor an agent, whatever
+//! the length of the run.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use scenarios::model::Fleet;
 
+use super::calendar::Calendar;
 use super::chance::{Draws, Question};
 use super::lives::{Life, part_of};
 use super::{Plan, micros};
@@ -177,7 +176,7 @@ pub struct Schedule {
     plan: Arc<Plan>,
     cursors: Vec<Cursor>,
     /// The next instant of each agent; [`OBSERVER`] stands for the harness.
-    due: BinaryHeap<Reverse<(u64, u32)>>,
+    due: Calendar,
 }
 
 const OBSERVER: u32 = u32::MAX;
@@ -185,26 +184,24 @@ const OBSERVER: u32 = u32::MAX;
 impl Schedule {
     /// The schedule from its beginning.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let mut due = Vec::new();
-        let mut cursors = Vec::new();
-        for agent in 0..plan.agents() {
-            let cursor = Cursor::before_life(&plan, agent, 0, 0);
-            due.extend(cursor.due_us(&plan).map(|instant_us| Reverse((instant_us, agent))));
-            cursors.push(cursor);
-        }
-        due.extend(plan.observation_after(0).map(|instant_us| Reverse((instant_us, OBSERVER))));
-        Self { plan, cursors, due: due.into() }
+        let cursors: Vec<Cursor> =
+            (0..plan.agents()).map(|agent| Cursor::before_life(&plan, agent, 0, 0)).collect();
+        let due_of = |(agent, cursor): (u32, &Cursor)| Some((cursor.due_us(&plan)?, agent));
+        let observation = plan.observation_after(0).map(|instant_us| (instant_us, OBSERVER));
+        let mut due = Calendar::default();
+        due.extend((0_u32..).zip(&cursors).filter_map(due_of).chain(observation));
+        Self { plan, cursors, due }
     }
 
     /// Only the actions of those for whom `keep` is true; `None` is the harness itself.
     pub fn only(mut self, keep: impl Fn(Option<u32>) -> bool) -> Self {
-        self.due.retain(|Reverse((_, agent))| keep(Some(*agent).filter(|agent| *agent != OBSERVER)));
+        self.due.retain(|agent| keep(Some(agent).filter(|agent| *agent != OBSERVER)));
         self
     }
 
     /// When the next action is due.
     pub fn next_us(&self) -> Option<u64> {
-        self.due.peek().map(|Reverse((instant_us, _))| *instant_us)
+        self.due.next_us()
     }
 }
 
@@ -212,15 +209,14 @@ impl Iterator for Schedule {
     type Item = Planned;
 
     fn next(&mut self) -> Option<Planned> {
-        let Reverse((instant_us, agent)) = self.due.pop()?;
+        let (instant_us, agent) = self.due.pop()?;
         if agent == OBSERVER {
-            self.due
-                .extend(self.plan.observation_after(instant_us).map(|next_us| Reverse((next_us, OBSERVER))));
+            self.due.extend(self.plan.observation_after(instant_us).map(|next_us| (next_us, OBSERVER)));
             return Some(Planned { instant_us, agent: None, action: Action::Observe });
         }
         let cursor = self.cursors.get_mut(usize::try_from(agent).ok()?)?;
         let action = cursor.take(&self.plan, agent)?;
-        self.due.extend(cursor.due_us(&self.plan).map(|next_us| Reverse((next_us, agent))));
+        self.due.extend(cursor.due_us(&self.plan).map(|next_us| (next_us, agent)));
         Some(Planned { instant_us, agent: Some(agent), action })
     }
 }

@@ -35,18 +35,22 @@ pub const WAKE_UP_NS: u64 = 100_000;
 
 /// What the harness itself uses now. What cannot be read is 0.
 pub fn own_usage() -> OwnUsage {
+    OwnUsage { pss_bytes: own_pss_bytes(), ..own_usage_but_memory() }
+}
+
+/// The proportional set size of the harness itself, bytes; 0 when it cannot be read.
+pub(crate) fn own_pss_bytes() -> u64 {
+    Process::myself().map(|process| pss(&process)).unwrap_or_default()
+}
+
+/// [`own_usage`] without its memory, which alone takes long to read.
+pub(crate) fn own_usage_but_memory() -> OwnUsage {
     static WAITS: Mutex<Waits> = Mutex::new(Waits { live: BTreeMap::new(), starved_ns: 0 });
     let Ok(process) = Process::myself() else { return OwnUsage::default() };
     let live = thread_waits(&process);
     let run_queue_wait_ns = WAITS.lock().unwrap_or_else(PoisonError::into_inner).observe(live);
-    let cost = now(&process);
-    OwnUsage {
-        cpu_seconds: cost.cpu_seconds,
-        pss_bytes: cost.pss_bytes,
-        fds: cost.fds,
-        threads: cost.threads,
-        run_queue_wait_seconds: run_queue_wait_ns as f64 / 1e9,
-    }
+    let ProcessCost { cpu_seconds, pss_bytes, fds, threads } = but_memory(&process);
+    OwnUsage { cpu_seconds, pss_bytes, fds, threads, run_queue_wait_seconds: run_queue_wait_ns as f64 / 1e9 }
 }
 
 /// The soft limit of the harness's own open descriptors; 0 if it cannot be read.
@@ -67,14 +71,14 @@ pub fn environment() -> Environment {
     }
 }
 
-/// What the process uses now; what cannot be read is 0.
-pub(super) fn of(pid: i32) -> ProcessCost {
-    Process::new(pid).map(|process| now(&process)).unwrap_or_default()
+/// What the process uses now, without its memory; what cannot be read is 0.
+pub(super) fn but_memory_of(pid: i32) -> ProcessCost {
+    Process::new(pid).map(|process| but_memory(&process)).unwrap_or_default()
 }
 
 /// The proportional set size of a process, bytes; 0 when it cannot be read.
 pub fn pss_bytes(pid: i32) -> u64 {
-    of(pid).pss_bytes
+    Process::new(pid).map(|process| pss(&process)).unwrap_or_default()
 }
 
 /// User and system time of the process itself so far, seconds, also of one that has ended and was not waited for;
@@ -96,14 +100,18 @@ pub(super) fn is_stopped(pid: i32) -> bool {
     tasks.flatten().filter_map(|task| task.stat().ok()).all(|stat| matches!(stat.state, 'T' | 't'))
 }
 
-fn now(process: &Process) -> ProcessCost {
+/// The kernel looks at every page for it: 15 ms for some 300 MB, in which the process can map no memory.
+fn pss(process: &Process) -> u64 {
+    let rollup = process.smaps_rollup().ok();
+    let map = rollup.as_ref().and_then(|rollup| rollup.memory_map_rollup.0.first());
+    map.and_then(|map| map.extension.map.get("Pss").copied()).unwrap_or_default()
+}
+
+fn but_memory(process: &Process) -> ProcessCost {
     let stat = process.stat().ok();
-    let pss = process.smaps_rollup().ok().and_then(|rollup| {
-        rollup.memory_map_rollup.0.first().and_then(|map| map.extension.map.get("Pss").copied())
-    });
     ProcessCost {
         cpu_seconds: stat.as_ref().map_or(0.0, seconds),
-        pss_bytes: pss.unwrap_or_default(),
+        pss_bytes: 0,
         fds: process.fd_count().unwrap_or_default() as u64,
         threads: stat.map_or(0, |stat| u64::try_from(stat.num_threads).unwrap_or_default()),
     }

@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{CallRecord, Line, Operation, Outcome, Seen, Sent, Status};
-
-/// How nearly every line begins. Any other is read as a [`Line`].
-const CALL: &[u8] = b"{\"line\":\"call\",";
+use super::{CALL_LINE, CallRecord, Line, Operation, Outcome, Seen, Sent, Status};
 
 /// A line whose texts still stand in the buffer that it was read from.
 #[derive(Debug)]
@@ -24,7 +21,7 @@ impl<'a> LineRef<'a> {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
-        if text.starts_with(CALL) {
+        if text.starts_with(CALL_LINE) {
             return serde_json::from_slice(text).map(Self::Call);
         }
         serde_json::from_slice(text).map(Self::Other)

@@ -123,6 +123,11 @@ impl<F> Connection<F> {
 
     /// Writes what is left of the call under way.
     pub(super) fn write_on(&mut self) -> Step {
+        // Nearly always all went at once.
+        let is_written = |under_way: &UnderWay<F>| under_way.unwritten.is_empty();
+        if self.under_way.as_ref().is_none_or(is_written) {
+            return Step::Later;
+        }
         let Some(mut under_way) = self.under_way.take() else { return Step::Later };
         let mut step = Step::Later;
         while !under_way.unwritten.is_empty() {

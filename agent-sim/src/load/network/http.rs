@@ -48,29 +48,12 @@ impl Common {
         out.extend_from_slice(extra);
         if !request.body.is_empty() || matches!(request.method, "POST" | "PUT" | "PATCH") {
             out.extend_from_slice(b"content-length: ");
-            write_number(request.body.len(), out);
+            out.extend_from_slice(itoa::Buffer::new().format(request.body.len()).as_bytes());
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&request.body);
     }
-}
-
-fn write_number(number: usize, out: &mut Vec<u8>) {
-    let mut digits = [0_u8; 20];
-    let mut rest = number;
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        if let (Some(digit), Ok(value)) = (digits.get_mut(first), u8::try_from(rest % 10)) {
-            *digit = b'0' + value;
-        }
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(first..).unwrap_or_default());
 }
 
 /// How far an answer has come.

@@ -23,9 +23,10 @@ impl Timer {
         Ok(Self { timer, set_us: None })
     }
 
-    /// Sets it for an instant after `now_us`, unless it is already.
+    /// Sets it for an instant after `now_us`, unless it goes off before that anyhow: setting it costs as much as a wait
+    /// that ends early.
     pub(super) fn set(&mut self, at_us: u64, now_us: u64) -> std::io::Result<()> {
-        if self.set_us == Some(at_us) {
+        if self.set_us.is_some_and(|set_us| now_us < set_us && set_us <= at_us) {
             return Ok(());
         }
         let wait = Duration::from_micros(at_us.saturating_sub(now_us).max(1));
