@@ -231,6 +231,9 @@ pub struct Threshold {
     pub window: Option<Duration>,
     /// So much of the phase's start is not judged.
     pub grace: Duration,
+    /// On a host whose timers are worse than the limit times this, the limit is so many times the 99.9 % lateness of a
+    /// bare sleep of 1 ms in the same phase; `None`: the limit is the limit.
+    pub floor_times: Option<u32>,
 }
 
 /// What a threshold measures, written `renew.response.p99`, `list.errors`, `all.misses`.

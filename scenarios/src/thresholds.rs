@@ -10,7 +10,7 @@ use crate::phases::{phase_names, read_phase_name};
 use crate::section::{Section, Value};
 use crate::values::{self, short_duration};
 
-pub(crate) const THRESHOLD_KEYS: [&str; 5] = ["phase", "metric", "limit", "window", "grace"];
+pub(crate) const THRESHOLD_KEYS: [&str; 6] = ["phase", "metric", "limit", "window", "grace", "floor_times"];
 
 /// What thresholds speak of.
 pub(crate) struct Context<'c> {
@@ -42,6 +42,8 @@ pub(crate) fn read_thresholds(
         );
         let window = section.optional("window", values::positive_duration, faults);
         let grace = section.or("grace", Duration::ZERO, values::duration, faults);
+        let floor_times =
+            section.optional("floor_times", |key, value| values::small(key, value, 1..=100), faults);
         let (Some(phase), Some(metric), Some(limit), Some(grace)) = (phase, metric, limit, grace) else {
             continue;
         };
@@ -57,7 +59,7 @@ pub(crate) fn read_thresholds(
                 .help("keep the stricter one"),
             );
         }
-        let threshold = Threshold { phase, metric, limit, window, grace };
+        let threshold = Threshold { phase, metric, limit, window, grace, floor_times };
         refuse_meaningless_keys(&section, metric, faults);
         refuse_too_long(&section, &threshold, context, faults);
         refuse_without_a_value(&section, &threshold, context, faults);
@@ -89,6 +91,14 @@ fn read_phase(
 
 /// Windows are stretches of calls; what is measured over a fault or the run has no start of a phase either.
 fn refuse_meaningless_keys(section: &Section<'_>, metric: Metric, faults: &mut Faults) {
+    let floor_times = section.value("floor_times").is_some();
+    if floor_times && !matches!(metric.figure, Figure::Duration { .. }) {
+        let reason = format!("`floor_times` has no meaning for `{metric}`");
+        section.refuse_key("floor_times", &reason, "remove it: the floor is a duration", faults);
+    } else if floor_times {
+        let reason = "a window has no floor of its own";
+        section.refuse_key("window", reason, "remove either `window` or `floor_times`", faults);
+    }
     let (window, grace, over) = match metric.figure {
         Figure::Duration { .. } | Figure::Errors | Figure::Misses => (true, true, ""),
         Figure::MemorySlope | Figure::PeakOverMean => (false, true, "the phase as a whole"),

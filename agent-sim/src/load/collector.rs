@@ -301,8 +301,8 @@ impl Collector {
     }
 
     /// Every threshold with its value, but for those on freshness.
-    pub(super) fn thresholds(&self, faults: &[FaultReport]) -> Vec<ThresholdReport> {
-        let beside = Beside { faults, intervals: &self.intervals };
+    pub(super) fn thresholds(&self, faults: &[FaultReport], floors_us: &[u64]) -> Vec<ThresholdReport> {
+        let beside = Beside { faults, intervals: &self.intervals, floors_us };
         self.watches.iter().map(|watch| watch.report(beside)).collect()
     }
 

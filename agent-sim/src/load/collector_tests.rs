@@ -22,6 +22,7 @@ fn collector() -> Collector {
         limit: Limit::Share(0.5),
         window: None,
         grace: std::time::Duration::ZERO,
+        floor_times: None,
     };
     Collector::new(&phases, &[threshold])
 }
@@ -56,7 +57,10 @@ fn the_harnesss_own_reading_is_a_series_of_its_own_and_in_no_threshold() {
     collector.close_second(0, 0);
     let stats = collector.phase_stats(1);
     assert_eq!((stats["observe"].errors, stats["list"].errors), (1, 0));
-    assert_eq!(collector.thresholds(&[]).iter().map(|threshold| threshold.ok).collect::<Vec<_>>(), [true]);
+    assert_eq!(
+        collector.thresholds(&[], &[]).iter().map(|threshold| threshold.ok).collect::<Vec<_>>(),
+        [true]
+    );
     let second = collector.last_interval();
     assert_eq!((second.planned, second.sent, second.errors), (1, 1, 0));
     assert_eq!((second.response_us.max, second.lag_p99_us), (3_000, 1_000));

@@ -104,7 +104,7 @@ fn told(books: Books) -> impl PartialEq + std::fmt::Debug {
     let misses = (collector.kept_outside_faults(), collector.own_misses());
     (
         (phases, collector.judged_stats(), collector.lag(), misses),
-        (collector.thresholds(&faults), faults, collector.into_intervals()),
+        (collector.thresholds(&faults, &[]), faults, collector.into_intervals()),
     )
 }
 

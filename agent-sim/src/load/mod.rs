@@ -191,7 +191,8 @@ impl Seed<'_> {
         (driver.extra, driver.faults) = (extra, faults.quit());
         driver.agents.begin_at(begin_us);
         let thread = |what| move |source| LoadError::Thread { what, source };
-        let floor = worker::measure_floor(clock).map_err(thread("measures the timer floor"))?;
+        let floor = worker::measure_floor(clock, begin_us, plan.phases())
+            .map_err(thread("measures the timer floor"))?;
         let (mut samples, sampler) = sampler::start(Arc::clone(self.watched), plan.phases(), clock, begin_us)
             .map_err(thread("samples processes"))?;
         let watched = Arc::clone(self.watched);

@@ -86,7 +86,8 @@ pub(super) struct Finished<'a> {
 
 impl Finished<'_> {
     pub(super) fn outcome(self, plan_hash: &str, started_at: &str) -> LoadOutcome {
-        let thresholds = self.collector.thresholds(&self.faults);
+        let floors_us = self.floor.as_ref().map(Floor::p999_by_phase_us).unwrap_or_default();
+        let thresholds = self.collector.thresholds(&self.faults, &floors_us);
         let calls = self.collector.judged_stats();
         LoadOutcome {
             plan_hash: plan_hash.to_owned(),

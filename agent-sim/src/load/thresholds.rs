@@ -1,5 +1,7 @@
 //! Judges thresholds: a phase, or every stretch of it, against limits, and when a limit first broke.
 
+use std::time::Duration;
+
 use reports::history::Operation;
 use reports::result::{FaultReport, FreshnessReport, Interval, Percentiles, ThresholdReport};
 use scenarios::model::{Figure, Limit, Percentile, RecoveryFigure, Threshold, Which};
@@ -45,6 +47,8 @@ pub(super) struct Beside<'a> {
     pub(super) faults: &'a [FaultReport],
     /// The seconds of the run.
     pub(super) intervals: &'a [Interval],
+    /// The 99.9 % lateness of bare sleeps in each phase, microseconds.
+    pub(super) floors_us: &'a [u64],
 }
 
 impl Watch {
@@ -135,7 +139,13 @@ impl Watch {
     /// The verdict, with what is no call taken from `beside`.
     pub(super) fn report(&self, beside: Beside<'_>) -> ThresholdReport {
         let (value, broken_ms) = self.value(beside);
-        finished(&self.threshold, value, broken_ms)
+        let floor_us = self.span.and_then(|span| beside.floors_us.get(span.phase)).copied();
+        let mut report = finished(&self.threshold, value, broken_ms);
+        if let Some((limit, words)) = floor_us.and_then(|floor_us| by_floor(&self.threshold, floor_us)) {
+            report = finished(&Threshold { limit, ..self.threshold.clone() }, value, broken_ms);
+            report.limit = words;
+        }
+        report
     }
 
     /// The value, and when the limit first broke.
@@ -184,6 +194,19 @@ pub(super) fn judges(threshold: &Threshold, name: &str) -> bool {
     }
 }
 
+/// The limit that the host's own timers leave, with its words; `None` where the limit stands.
+fn by_floor(threshold: &Threshold, floor_us: u64) -> Option<(Limit, String)> {
+    let Limit::Duration(limit) = threshold.limit else { return None };
+    let times = threshold.floor_times?;
+    let floored_us = floor_us.saturating_mul(u64::from(times));
+    let widened = Limit::Duration(Duration::from_micros(floored_us));
+    let unit = Unit::of(threshold.limit);
+    let (floored, floor) = (duration_text(floored_us, unit), duration_text(floor_us, unit));
+    let words =
+        format!("{floored}, {times} times the host's timer floor of {floor}; else {}", threshold.limit);
+    (floored_us > micros(limit)).then_some((widened, words))
+}
+
 /// So many samples a window needs for its figure not to be a single one of them.
 fn least_samples(figure: Figure) -> u64 {
     match figure {
@@ -194,7 +217,7 @@ fn least_samples(figure: Figure) -> u64 {
 }
 
 fn finished(threshold: &Threshold, value: Option<Value>, broken_ms: Option<u64>) -> ThresholdReport {
-    let Threshold { phase, metric, limit, grace, window } = threshold;
+    let Threshold { phase, metric, limit, grace, window, .. } = threshold;
     let ok = value.is_some_and(|value| !value.breaks(*limit));
     ThresholdReport {
         phase: phase.clone(),

@@ -23,6 +23,7 @@ fn threshold(operation: &'static str, figure: Figure, limit: Limit) -> Threshold
         limit,
         window: None,
         grace: Duration::ZERO,
+        floor_times: None,
     }
 }
 
@@ -88,6 +89,23 @@ fn values_are_shown_beside_the_limit_in_its_unit() {
         let report = watch.report(Beside::default());
         assert_eq!((report.limit.as_str(), report.value.as_str(), report.ok), (limit_text, value, ok));
     }
+}
+
+#[test]
+fn where_the_host_is_worse_than_the_limit_its_floor_says_how_much_is_allowed() {
+    let limit = Limit::Duration(Duration::from_millis(20));
+    let strict = threshold("renew", P99, limit);
+    let lenient = Threshold { floor_times: Some(4), ..strict.clone() };
+    let judge = |threshold: &Threshold, floor_us| {
+        let mut watch = watch(threshold);
+        renew(&mut watch, 5, 25_000, Outcome::Renewed);
+        let report = watch.report(Beside { floors_us: &[90_000, floor_us], ..Beside::default() });
+        (report.ok, report.limit)
+    };
+    assert_eq!(judge(&strict, 7_000), (false, "20ms".to_owned()));
+    assert_eq!(judge(&lenient, 5_000), (false, "20ms".to_owned()), "the host is no worse");
+    let words = "28ms, 4 times the host's timer floor of 7ms; else 20ms".to_owned();
+    assert_eq!(judge(&lenient, 7_000), (true, words), "the floor of the ramp is not the hold's");
 }
 
 #[test]
@@ -198,7 +216,7 @@ fn the_worst_fault_of_the_phase_is_the_value_of_a_recovery_and_never_breaks_any_
     };
     let judge = |figure, limit, faults: &[FaultReport]| {
         let watch = watch(&threshold("recovery", Figure::Recovery(figure), limit));
-        let report = watch.report(Beside { faults, intervals: &[] });
+        let report = watch.report(Beside { faults, intervals: &[], floors_us: &[] });
         (report.value, report.ok)
     };
     let second = Limit::Duration(Duration::from_secs(1));
@@ -231,7 +249,7 @@ fn memory_is_judged_by_its_growth_after_the_grace() {
             grace: Duration::from_secs(grace),
             ..threshold("registry", Figure::MemorySlope, Limit::BytesPerMinute(1_572_864.0))
         };
-        let report = watch(&threshold).report(Beside { faults: &[], intervals });
+        let report = watch(&threshold).report(Beside { faults: &[], intervals, floors_us: &[] });
         (report.value, report.ok)
     };
     assert_eq!(judge(6, &intervals), ("1MiB/min".to_owned(), true));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::measure::Durations;
+use crate::plan::PhaseSpan;
 use crate::process::CONTROL_THREAD;
 
 /// A thread that ends when it is told to, and at the latest when this is dropped.
@@ -74,21 +75,39 @@ impl<T> Drop for Worker<T> {
 pub(super) struct Floor {
     /// Woken - due.
     pub(super) lateness: Durations,
+    /// The same of each phase.
+    pub(super) by_phase: Vec<Durations>,
+}
+
+impl Floor {
+    /// The 99.9 % lateness in each phase, microseconds.
+    pub(super) fn p999_by_phase_us(&self) -> Vec<u64> {
+        self.by_phase.iter().map(|lateness| lateness.quantile_us(0.999)).collect()
+    }
 }
 
 /// Starts the control thread that measures the floor.
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(super) fn measure_floor(clock: Clock) -> std::io::Result<Worker<Floor>> {
+pub(super) fn measure_floor(
+    clock: Clock,
+    begin_us: u64,
+    phases: &[PhaseSpan],
+) -> std::io::Result<Worker<Floor>> {
+    let ends_us: Vec<u64> = phases.iter().map(|phase| begin_us + phase.end_us).collect();
     Worker::start(CONTROL_THREAD, move |stop| {
-        let mut floor = Floor::default();
+        let by_phase = ends_us.iter().map(|_| Durations::default()).collect();
+        let mut floor = Floor { lateness: Durations::default(), by_phase };
         loop {
             let due_us = clock.now_us() + 1_000;
             if !stop.sleep_until_us(clock, due_us) {
                 return floor;
             }
-            floor.lateness.record(clock.now_us() - due_us);
+            let late_us = clock.now_us() - due_us;
+            floor.lateness.record(late_us);
+            let phase = ends_us.partition_point(|end_us| *end_us <= due_us);
+            floor.by_phase.get_mut(phase).into_iter().for_each(|lateness| lateness.record(late_us));
         }
     })
 }
@@ -136,7 +155,13 @@ mod tests {
     #[test]
     fn the_floor_counts_every_millisecond_slept() {
         let clock = Clock::start();
-        let worker = measure_floor(clock).expect("a thread");
+        let phase = |start_us, end_us| PhaseSpan {
+            name: String::new(),
+            kind: scenarios::model::PhaseKind::Hold,
+            start_us,
+            end_us,
+        };
+        let worker = measure_floor(clock, 0, &[phase(0, 10_000), phase(10_000, 20_000)]).expect("a thread");
         while clock.now_us() < 30_000 {
             std::thread::yield_now();
         }
@@ -144,5 +169,9 @@ mod tests {
         let floor = worker.stop().expect("a floor");
         assert!(floor.lateness.count() <= clock.now_us() / 1_000, "{slept_us}: {floor:?}");
         assert!(floor.lateness.count() > 0);
+        // What is due after the last phase belongs to none.
+        let in_phases: u64 = floor.by_phase.iter().map(Durations::count).sum();
+        assert!(in_phases <= 20 && in_phases < floor.lateness.count(), "{floor:?}");
+        assert_eq!(floor.p999_by_phase_us().len(), 2);
     }
 }

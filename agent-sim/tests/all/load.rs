@@ -139,7 +139,14 @@ pub(crate) async fn run_against(server: &Server, mut scenario: Scenario) -> Run 
 }
 
 fn threshold(metric: Metric, limit: Limit) -> Threshold {
-    Threshold { phase: "hold".to_owned(), metric, limit, window: None, grace: Duration::ZERO }
+    Threshold {
+        phase: "hold".to_owned(),
+        metric,
+        limit,
+        window: None,
+        grace: Duration::ZERO,
+        floor_times: None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,6 +43,21 @@ fn a_window_and_a_grace_are_read() {
 }
 
 #[test]
+fn a_limit_may_give_way_to_the_hosts_own_floor() {
+    let read = |keys: &str| scenarios::parse("x.toml", &with(keys), &[]);
+    let threshold = read(&format!("{METRIC}\nfloor_times = 4")).unwrap().thresholds.remove(0);
+    assert_eq!(threshold.floor_times, Some(4));
+    for (keys, words) in [
+        (format!("{METRIC}\nfloor_times = 0"), "1 to 100"),
+        (format!("{METRIC}\nfloor_times = 4\nwindow = \"5s\""), "remove either"),
+        ("metric = \"leave.errors\"\nlimit = \"1%\"\nfloor_times = 4".to_owned(), "the floor is a duration"),
+    ] {
+        let shown = rendered(&read(&keys).unwrap_err());
+        assert!(shown.contains(words), "{keys}: no {words:?} in\n{shown}");
+    }
+}
+
+#[test]
 fn freshness_needs_no_phase_and_stands_with_the_last() {
     let text = GOOD.replace(
         &format!("phase = \"fall\"\n{METRIC}"),
