@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 /// The length of a slot as a power of two, 16 ms: at 20,000 instants a second it holds some 300, which stay in the
-/// processor's cache. One heap of 100,000 entries cost three times as much an instant.
+/// processor's cache. One heap of 100,000 entries took three to four times as long an instant.
 const SLOT_BITS: u32 = 14;
 
 /// Most emptied slots whose memory is kept for others.

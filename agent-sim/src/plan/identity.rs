@@ -80,7 +80,7 @@ impl Plan {
     }
 }
 
-/// Written for every call: by hand it takes a third of the time.
+/// Written for every call, so without the machinery of formats.
 fn id(fleet: &Fleet, member: u32) -> String {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(u64::from(member) + 1);

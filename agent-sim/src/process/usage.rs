@@ -100,7 +100,7 @@ pub(super) fn is_stopped(pid: i32) -> bool {
     tasks.flatten().filter_map(|task| task.stat().ok()).all(|stat| matches!(stat.state, 'T' | 't'))
 }
 
-/// The kernel looks at every page for it: 15 ms for some 300 MB, in which the process can map no memory.
+/// The kernel looks at every page for it: some 15 ms for the registry of 100,000 agents.
 fn pss(process: &Process) -> u64 {
     let rollup = process.smaps_rollup().ok();
     let map = rollup.as_ref().and_then(|rollup| rollup.memory_map_rollup.0.first());
