@@ -132,7 +132,9 @@ impl Stages {
             let contract = self.target.dialect.abilities().contract;
             let body = self.target.dialect.request(&Call::Register(first.document.clone()));
             let body = body.map(|request| request.body).unwrap_or_default();
-            for request in routes::all(document.as_ref(), contract, first.id(), &body) {
+            let asked = routes::filled_in(self.routes.iter().cloned(), first.id(), &body);
+            let known = routes::all(document.as_ref(), contract, first.id(), &body);
+            for request in asked.into_iter().chain(known) {
                 self.provoke_at(field, first.id(), request).await;
             }
         }
