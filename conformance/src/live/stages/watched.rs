@@ -65,7 +65,10 @@ impl Stages {
         };
         if let Some(process) = &process {
             let spec = process.spec();
-            watch.configured = spec.arguments.iter().chain(spec.environment.values()).cloned().collect();
+            let port = process.url().rsplit(':').next().unwrap_or_default().to_owned();
+            let told = spec.arguments.iter().chain(spec.environment.values());
+            // Its own address is one that it was told of.
+            watch.configured = told.map(|text| text.replace("{port}", &port)).collect();
         }
         let quiet_lines = read(&log).lines().count();
         watch.s_us = self.recorder.clock.now_us();
