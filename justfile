@@ -12,6 +12,11 @@ loadtest SCENARIO="scenarios/quickstart.toml" *ARGS:
 conformance *ARGS:
     cargo run --release -- conformance {{ARGS}}
 
+# Judge the registries that are found here, and write docs/peers-conformance.md.
+peers-conformance *ARGS:
+    bash scenarios/peers/install mcp-mesh etcd
+    cargo run --release -- conformance-page {{ARGS}}
+
 # All tests.
 test:
     cargo test --workspace

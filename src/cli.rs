@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod conformance;
 mod series;
 
+pub(crate) use conformance::{Conformance, ConformancePage};
 pub(crate) use series::{Compare, Quantity, Series};
 
 /// The registry that never makes the first call, and the harness that proves it.
@@ -49,6 +51,9 @@ pub(crate) enum Command {
     /// Prove or refute the requirements on a registry.
     #[command(after_help = EXIT_CODES)]
     Conformance(Conformance),
+    /// Judge every registry that is found here by profile core, and write one page of it.
+    #[command(after_help = PEERS_EXIT_CODES)]
+    ConformancePage(ConformancePage),
     /// Judge a saved history again.
     #[command(after_help = EXIT_CODES)]
     Judge(Judge),
@@ -211,53 +216,6 @@ pub(crate) struct Doctor {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// `wallflower conformance`.
-#[derive(Debug, Args)]
-pub(crate) struct Conformance {
-    /// A registry that runs already; without it the reference is started.
-    #[arg(long, value_name = "URL")]
-    pub(crate) target: Option<String>,
-    /// How to speak to it: wallflower, mcp-mesh, etcd, nacos, or a TOML file that describes it.
-    #[arg(long, value_name = "NAME", default_value = "wallflower")]
-    pub(crate) dialect: String,
-    /// Its timeouts, where it does not tell them itself: TOML or JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policies: Option<PathBuf>,
-    /// Which requirements.
-    #[arg(long, value_enum, default_value_t = Profile::All)]
-    pub(crate) profile: Profile,
-    /// One requirement only. Repeatable.
-    #[arg(long, value_name = "ID")]
-    pub(crate) only: Vec<String>,
-    /// Print the catalogue and do nothing else.
-    #[arg(long)]
-    pub(crate) list: bool,
-    /// The seed of the schedules [default: 1].
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Where the report goes [default: reports/runs/conformance-<UTC time>].
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) out: Option<PathBuf>,
-    /// Print the closing lines only.
-    #[arg(long)]
-    pub(crate) quiet: bool,
-}
-
-/// The groups of requirements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Profile {
-    /// Any liveness registry.
-    Core,
-    /// The whole wire contract.
-    Contract,
-    /// Kill and restart.
-    Durable,
-    /// The MCP interface.
-    Mcp,
-    /// All of them.
-    All,
 }
 
 /// `wallflower judge`.

@@ -1,42 +1,90 @@
 //! `wallflower conformance`: generated schedules against a live registry, the judge, a report.
+//!
+//! - [`asked`]: which registry, from flags or a target file, and what it is asked for.
+//! - [`list`]: the catalogue as a table.
+//! - [`expected`]: failures that are known.
+//! - [`proof`]: the call that proved a failure.
+//! - [`version`]: what a registry says of its version.
+//! - [`page`]: `wallflower conformance-page`.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::time::Duration;
+use std::path::Path;
 
 use clap::ValueEnum as _;
 use conformance::catalogue::{REQUIREMENTS, Selection};
 use conformance::live::{Outcome, RunError, RunOptions};
+use reports::conformance::{Beside, ConformanceReport, Registry};
 use reports::result::{AgentCounts, Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{Findings, decide};
-use scenarios::model::{Target, TargetKind};
+use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
 use crate::cli::Conformance;
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
+use asked::Asked;
+
+mod asked;
+mod expected;
+mod list;
+pub(crate) mod page;
+mod proof;
+mod version;
 
 pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
-    if arguments.list {
-        list();
-        return Ok(0);
-    }
     let profile = arguments.profile.to_possible_value();
     let profile = profile.as_ref().map(clap::builder::PossibleValue::get_name);
     let selection = Selection::parse(profile, &arguments.only).map_err(|error| Failure::new(USAGE, error))?;
-    let target = target(arguments)?;
+    if arguments.list {
+        list::print(&selection);
+        return Ok(0);
+    }
+    let asked = Asked::of(arguments)?;
     let folder = run::output_folder(arguments.out.as_deref(), "conformance")?;
+    let ran = run_once(&asked, &selection, arguments.seed, &folder, arguments.quiet)
+        .inspect_err(|_| run::discard_empty(&folder))?;
+    run::close(&ran.report, &folder)?;
+    let (json, badge) = (folder.join("conformance.json"), folder.join("badge.json"));
+    // A closed pipe is no fault of the run.
+    let _ = writeln!(
+        std::io::stdout().lock(),
+        "to show  {}, conformance.md, {}",
+        json.display(),
+        badge.display()
+    );
+    Ok(ran.code)
+}
+
+/// What a run came to.
+struct Ran {
+    report: RunReport,
+    to_show: ConformanceReport,
+    code: u8,
+}
+
+/// Runs what applies to the registry, has it judged, and writes what is to be shown of it into the folder.
+fn run_once(
+    asked: &Asked,
+    selection: &Selection,
+    seed: u64,
+    folder: &Path,
+    quiet: bool,
+) -> Result<Ran, Failure> {
+    let (applying, not_asked) = asked.split(selection)?;
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(String::new());
     let outcome = run::interruptible(|interrupt| async {
-        let printer = tokio::spawn(crate::progress::show_stages(shown, arguments.quiet));
+        let printer = tokio::spawn(crate::progress::show_stages(shown, quiet));
+        let routes = asked.registry.provoke.iter();
         let options = RunOptions {
-            target,
+            target: asked.registry.target.clone(),
             reference_program,
-            store: None,
-            selection,
-            seed: arguments.seed,
+            store: asked.registry.store.clone(),
+            selection: applying,
+            seed,
             history: folder.join(HISTORY),
-            rerun: rerun(arguments),
+            rerun: asked.rerun(),
+            lacks: asked.lacking_abilities(),
+            routes: routes.map(|route| (route.method, route.path.clone())).collect(),
             agents: None,
             wave_agents: None,
             interrupt,
@@ -47,25 +95,46 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
         outcome
     })?
     .map_err(|error| {
-        run::discard_empty(&folder);
         let code =
             if matches!(error, RunError::History { .. } | RunError::Judge(_)) { TROUBLE } else { USAGE };
         Failure::new(code, error)
     })?;
-
-    let (report, code) = report(arguments.seed, outcome);
-    run::close(&report, &folder)?;
-    Ok(code)
+    let requirements = requirements(asked, &outcome, not_asked, folder)?;
+    let ran = report(asked, selection, seed, outcome, requirements);
+    reports::conformance::write_all(&ran.to_show, folder).map_err(|error| Failure::new(TROUBLE, error))?;
+    Ok(ran)
 }
 
-fn report(seed: u64, outcome: Outcome) -> (RunReport, u8) {
-    let requirements = outcome.judgement.requirements;
+/// What was judged and what was not asked, in the catalogue's order, with the calls that proved failures.
+fn requirements(
+    asked: &Asked,
+    outcome: &Outcome,
+    not_asked: Vec<RequirementReport>,
+    folder: &Path,
+) -> Result<Vec<RequirementReport>, Failure> {
+    let mut rows = outcome.judgement.requirements.clone();
+    rows.extend(not_asked);
+    rows.sort_by_key(|row| REQUIREMENTS.iter().position(|known| known.id == row.id));
+    let dialect = run::dialect(&asked.registry.target.dialect)?;
+    proof::fill(&mut rows, &folder.join(HISTORY), dialect.as_ref(), &outcome.target.url);
+    Ok(rows)
+}
+
+fn report(
+    asked: &Asked,
+    selection: &Selection,
+    seed: u64,
+    outcome: Outcome,
+    mut requirements: Vec<RequirementReport>,
+) -> Ran {
+    let stale = expected::settle(&asked.expected, &mut requirements);
     let decision = decide(&Findings {
         interrupted: outcome.interrupted,
         failed: &outcome.failed,
         invalid: &outcome.invalid,
         requirements: &requirements,
         claimed: &claimed(&requirements),
+        stale: &stale.iter().map(expected::stale_sentence).collect::<Vec<_>>(),
         ..Findings::default()
     });
     let report = RunReport {
@@ -85,53 +154,32 @@ fn report(seed: u64, outcome: Outcome) -> (RunReport, u8) {
         generator: outcome.generator,
         ..run::blank_report(Kind::Conformance)
     };
-    (report, decision.exit_code)
+    let version = match asked.registry.target.kind {
+        TargetKind::Reference => Some(env!("CARGO_PKG_VERSION").to_owned()),
+        _ => asked.registry.version_command.as_deref().and_then(version::ask),
+    };
+    let beside = Beside {
+        registry: Registry {
+            name: asked.registry.name.clone(),
+            version,
+            kind: report.target.kind.clone(),
+            dialect: report.target.dialect.clone(),
+            url: report.target.url.clone(),
+        },
+        profile: selection.profile.map_or("all", |profile| profile.name()).to_owned(),
+        expected: &asked.expected,
+        stale,
+    };
+    let profile_of = |id: &str| {
+        let row = REQUIREMENTS.iter().find(|row| row.id == id);
+        row.map(|row| row.profile.name().to_owned()).unwrap_or_default()
+    };
+    let to_show = ConformanceReport::of(&report, beside, profile_of);
+    Ran { report, to_show, code: decision.exit_code }
 }
 
 /// Everything that was selected must be decided, but for what this kind of registry cannot do.
 pub(crate) fn claimed(requirements: &[RequirementReport]) -> Vec<String> {
     let applies = |row: &&RequirementReport| row.verdict != RequirementVerdict::NotApplicable;
     requirements.iter().filter(applies).map(|row| row.id.clone()).collect()
-}
-
-fn list() {
-    let mut out = std::io::stdout().lock();
-    for row in REQUIREMENTS {
-        let line = format!("{:<10} {:<6} {:<8} {}", row.id, row.level.name(), row.profile, row.text);
-        if writeln!(out, "{line}").is_err() {
-            return;
-        }
-    }
-}
-
-/// The registry that the command line names.
-fn target(arguments: &Conformance) -> Result<Target, Failure> {
-    let name = arguments.dialect.as_str();
-    run::dialect(name)?;
-    let (policies, transition_bound) = match &arguments.policies {
-        Some(path) => scenarios::load_policies(path).map_err(|error| Failure::diagnostic(USAGE, error))?,
-        None => (BTreeMap::new(), Duration::from_millis(50)),
-    };
-    let kind = match &arguments.target {
-        Some(url) => TargetKind::Url(url.clone()),
-        None if name == "wallflower" => TargetKind::Reference,
-        None => {
-            let told =
-                format!("dialect `{name}` needs --target URL: only the reference registry is started here");
-            return Err(Failure::new(USAGE, told));
-        }
-    };
-    Ok(Target { kind, dialect: name.to_owned(), policies, transition_bound })
-}
-
-fn rerun(arguments: &Conformance) -> String {
-    let mut words = vec!["wallflower conformance".to_owned()];
-    if let Some(url) = &arguments.target {
-        words.push(format!("--target {url} --dialect {}", arguments.dialect));
-    }
-    if let Some(path) = &arguments.policies {
-        words.push(format!("--policies {}", path.display()));
-    }
-    words.push("--only {id} --seed {seed}".to_owned());
-    words.join(" ")
 }

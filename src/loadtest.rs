@@ -148,6 +148,7 @@ pub(crate) fn run_once(
         invalid.extend(gate.undecided);
     }
     let decision = decide(&Findings {
+        stale: &[],
         interrupted: report.interrupted,
         failed: &outcome.failed,
         invalid: &invalid,

@@ -14,7 +14,7 @@
 //! - [`peers`]: one scenario on every registry that is found here.
 //! - [`scenario`]: looks at scenario files: what is wrong with them, and what they would ask for.
 //! - [`doctor`]: whether this machine is fit for load tests.
-//! - [`conformance`]: the requirements against a registry.
+//! - [`conformance`]: the requirements against a registry, or against all that are found here.
 //! - [`progress`]: what is shown while a run goes on.
 //! - [`judge`]: a saved history judged again.
 //! - [`run`]: what the three have in common: output folder, interruption, progress, the closing lines.
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         Command::Scenario(command) => scenario::scenario(&command),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),
+        Command::ConformancePage(arguments) => conformance::page::page(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::Agents(arguments) => agents::agents(&arguments),

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use reports::peers::{Peer, PeersReport, SCHEMA, State};
-use scenarios::model::{Scenario, TargetKind};
+use scenarios::model::{Scenario, Target, TargetKind};
 
 use crate::cli::Peers;
 use crate::loadtest;
@@ -19,7 +19,7 @@ const SHIPPED: [&str; 4] = [
 ];
 
 /// What brings the registries of [`SHIPPED`], each by its scenario's name.
-const INSTALL: &str = "scenarios/peers/install";
+pub(crate) const INSTALL: &str = "scenarios/peers/install";
 
 /// A run was invalid, or did not start: the table says nothing of it.
 const INVALID: u8 = 3;
@@ -90,7 +90,7 @@ fn run_one(file: &Path, scenario: &Scenario, folder: &Path, quiet: bool) -> (Pee
         reasons: vec![reason],
         figures: None,
     };
-    if let Some(program) = missing_program(scenario) {
+    if let Some(program) = missing_program(&scenario.target) {
         let reason = format!("there is no `{program}` on this machine; {}", how_to_get(file, &scenario.name));
         return (without_figures(State::NotFound, reason), false);
     }
@@ -117,9 +117,9 @@ fn run_one(file: &Path, scenario: &Scenario, folder: &Path, quiet: bool) -> (Pee
     }
 }
 
-/// The program that a scenario starts, if it is nowhere.
-fn missing_program(scenario: &Scenario) -> Option<String> {
-    let TargetKind::Command(command) = &scenario.target.kind else { return None };
+/// The program that a target starts, if it is nowhere.
+pub(crate) fn missing_program(target: &Target) -> Option<String> {
+    let TargetKind::Command(command) = &target.kind else { return None };
     let program = command.command.first()?;
     let is_there = match program.contains('/') {
         true => Path::new(program).exists(),

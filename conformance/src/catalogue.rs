@@ -7,8 +7,10 @@ use std::str::FromStr;
 
 use reports::history::Abilities;
 
+mod reach;
 mod rows;
 
+pub use reach::beyond_a_url;
 pub use rows::REQUIREMENTS;
 
 /// Which registries a requirement is for.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_sim::clock::{Clock, wall_clock};
+use agent_sim::dialect::lacking::Lacking;
 use agent_sim::process::LaunchError;
 use agent_sim::target::{Target, TargetError};
 use agent_sim::tripwire::Tripwire;
@@ -63,6 +64,10 @@ pub struct RunOptions {
     pub history: PathBuf,
     /// The command that reruns one requirement; `{id}` and `{seed}` are filled in.
     pub rerun: String,
+    /// Abilities, by name, that this registry lacks although its dialect has them.
+    pub lacks: Vec<String>,
+    /// Routes to provoke beside those of its OpenAPI document, as methods and paths.
+    pub routes: Vec<(&'static str, String)>,
     /// Agents side by side in the main window; `None`: as many as the registry's kind bears.
     pub agents: Option<u32>,
     /// Agents with a deadline in the same instant (TIME-4); `None`: 10,000. Only where the harness restarts it.
@@ -170,7 +175,8 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
         asked.policies = generate::policies(options.seed, STRETCH, WAVE_LEASE);
     }
     let tripwire = Tripwire::open(clock).await.map_err(RunError::Tripwire)?;
-    let target = Target::open(&asked, &options.reference_program, clock, CALL_TIMEOUT).await?;
+    let mut target = Target::open(&asked, &options.reference_program, clock, CALL_TIMEOUT).await?;
+    target.dialect = Lacking::of(target.dialect, &options.lacks);
     let header = RunHeader {
         format: reports::history::FORMAT,
         name: "conformance".to_owned(),

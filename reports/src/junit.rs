@@ -80,13 +80,19 @@ fn requirement(requirement: &RequirementReport) -> TestCase {
         RequirementVerdict::Pass => TestCaseStatus::success(),
         RequirementVerdict::Fail if requirement.level == "SHOULD" => TestCaseStatus::success(),
         RequirementVerdict::Fail => {
-            let description = format!("{}\n\n{}", requirement.text, requirement.timeline.join("\n"));
+            let description = format!(
+                "{}\n\n{}\n\n{}",
+                requirement.text,
+                requirement.timeline.join("\n"),
+                crate::words::proof(requirement).join("\n")
+            );
             not_ok(NonSuccessKind::Failure, "requirement", detail, description.trim_end())
         }
         RequirementVerdict::Undecided => {
             not_ok(NonSuccessKind::Error, "undecided", detail, &requirement.text)
         }
-        RequirementVerdict::NotApplicable => {
+        // A skipped case shows its message, and turns no run red.
+        RequirementVerdict::NotApplicable | RequirementVerdict::ExpectedFail => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(plain(detail));
             status

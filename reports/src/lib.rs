@@ -5,11 +5,13 @@
 //! - [`compare`]: runs beside one another, and against a baseline.
 //! - [`verdict`]: what findings come to: one word, its reasons, the exit code.
 //! - [`terminal`], [`markdown`], [`junit`], [`html`]: renderers of a [`RunReport`].
+//! - [`conformance`]: what a conformance run has to show to others, as JSON, a table and a badge.
 //! - [`peers`]: several registries that were put through one scenario, side by side.
 //! - `chart`: the numbers that the page's charts draw, bounded.
 //! - `words`: figures and foreign text as people read them.
 
 pub mod compare;
+pub mod conformance;
 pub mod history;
 pub mod html;
 pub mod junit;

@@ -43,7 +43,7 @@ pub fn write(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Text that is not markup, on one line, safe in a cell.
-fn inline(text: &str) -> String {
+pub(crate) fn inline(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in one_line(text).chars() {
         match c {

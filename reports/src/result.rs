@@ -247,6 +247,26 @@ pub struct RequirementReport {
     /// The command that reruns just this.
     #[serde(default)]
     pub rerun: String,
+    /// The call that proved the worst case; `None` unless it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+}
+
+/// The call that proved a requirement broken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The agent that it was about.
+    pub agent: Option<String>,
+    /// When it was sent, microseconds of the run.
+    pub s_us: u64,
+    /// When its answer had come, microseconds of the run.
+    pub e_us: u64,
+    /// What was asked, as it went over the wire; empty where that is not known.
+    pub request: String,
+    /// What came back, as far as the history has it.
+    pub answer: String,
+    /// A command that asks the same.
+    pub curl: String,
 }
 
 /// The verdict on a requirement.
@@ -257,6 +277,8 @@ pub enum RequirementVerdict {
     Pass,
     /// Broken for certain.
     Fail,
+    /// Broken for certain, which was known before and is put up with.
+    ExpectedFail,
     /// The evidence decides nothing.
     Undecided,
     /// Depends on an ability that this kind of registry lacks.

@@ -38,7 +38,7 @@ impl Paint {
         let code = match word {
             "PASS" | "ok" | "pass" => "32",
             "FAIL" | "BROKEN" => "31",
-            "INVALID" | "UNDECIDED" | "NO DATA" | "WARN" => "33",
+            "INVALID" | "UNDECIDED" | "NO DATA" | "WARN" | "xfail" => "33",
             _ => return padded,
         };
         if self.coloured { format!("\x1b[1;{code}m{padded}\x1b[0m") } else { padded }
@@ -112,14 +112,16 @@ fn write_requirement(requirement: &RequirementReport, word: &str, out: &mut dyn 
         return Ok(());
     }
     writeln!(out, "    {level}: {}", one_line(&requirement.text))?;
-    for line in requirement.timeline.iter().take(MAX_TIMELINE_LINES) {
+    // What proves the case stands at the end.
+    let left_out = requirement.timeline.len().saturating_sub(MAX_TIMELINE_LINES);
+    if left_out > 0 {
+        writeln!(out, "    | ({left_out} earlier lines are in the report)")?;
+    }
+    for line in requirement.timeline.iter().skip(left_out) {
         writeln!(out, "    | {}", one_line(line))?;
     }
-    if requirement.timeline.len() > MAX_TIMELINE_LINES {
-        writeln!(out, "    | and {} more lines", requirement.timeline.len() - MAX_TIMELINE_LINES)?;
-    }
-    if !requirement.rerun.is_empty() {
-        writeln!(out, "    again: {}", one_line(&requirement.rerun))?;
+    for line in words::proof(requirement) {
+        writeln!(out, "    {line}")?;
     }
     Ok(())
 }

@@ -28,6 +28,8 @@ pub struct Findings<'f> {
     pub requirements: &'f [RequirementReport],
     /// Ids of the requirements that the run claims to decide.
     pub claimed: &'f [String],
+    /// Expected failures that are none any more, in sentences: whoever expects them has to be told.
+    pub stale: &'f [String],
 }
 
 /// What a run comes to.
@@ -45,7 +47,8 @@ pub struct Decision {
 /// a broken requirement, a registry that ended by itself; then a run that says nothing; then a broken threshold. A
 /// broken SHOULD only warns, in its own report.
 pub fn decide(findings: &Findings<'_>) -> Decision {
-    let broken = broken_requirements(findings);
+    let mut broken = broken_requirements(findings);
+    broken.extend_from_slice(findings.stale);
     let mut invalid = findings.invalid.to_vec();
     invalid.extend(undecided_requirements(findings));
     invalid.extend(unmeasured_thresholds(findings));

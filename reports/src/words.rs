@@ -109,9 +109,24 @@ pub(crate) fn requirement(requirement: &RequirementReport) -> &'static str {
         RequirementVerdict::Pass => "pass",
         RequirementVerdict::Fail if requirement.level == "SHOULD" => "WARN",
         RequirementVerdict::Fail => "FAIL",
+        RequirementVerdict::ExpectedFail => "xfail",
         RequirementVerdict::Undecided => "UNDECIDED",
         RequirementVerdict::NotApplicable => "not applicable",
     }
+}
+
+/// The call that proved a requirement broken, line by line, and the command that tries again.
+pub(crate) fn proof(requirement: &RequirementReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(proof) = requirement.proof.as_ref().filter(|proof| !proof.request.is_empty()) {
+        for (what, text) in [("asked", &proof.request), ("got", &proof.answer), ("curl", &proof.curl)] {
+            lines.push(format!("{what}: {}", one_line(text)));
+        }
+    }
+    if !requirement.rerun.is_empty() {
+        lines.push(format!("again: {}", one_line(&requirement.rerun)));
+    }
+    lines
 }
 
 /// What is told of a fault beside its name and kind, in the order of [`fault`].
@@ -152,6 +167,14 @@ pub(crate) fn sentence(report: &RunReport) -> String {
         };
     }
     let held = report.requirements.iter().filter(|r| r.verdict == RequirementVerdict::Pass).count();
+    let expected =
+        report.requirements.iter().filter(|r| r.verdict == RequirementVerdict::ExpectedFail).count();
+    if expected > 0 {
+        let all = report.requirements.len();
+        return format!(
+            "{held} of {all} requirements held, {expected} failed as expected, no other was broken."
+        );
+    }
     match (report.thresholds.len(), held) {
         (0, 0) => "Nothing was asked, and nothing was broken.".to_owned(),
         (0, held) => format!("{held} of {} requirements held, none was broken.", report.requirements.len()),
@@ -166,7 +189,7 @@ pub(crate) fn sentence(report: &RunReport) -> String {
 
 /// `11 pass, 1 FAIL, 2 not applicable`, in the order of weight.
 pub(crate) fn tally(requirements: &[RequirementReport]) -> String {
-    let counted = ["FAIL", "UNDECIDED", "WARN", "pass", "not applicable"].map(|word| {
+    let counted = ["FAIL", "UNDECIDED", "WARN", "xfail", "pass", "not applicable"].map(|word| {
         let count = requirements.iter().filter(|entry| requirement(entry) == word).count();
         (count > 0).then(|| format!("{count} {word}"))
     });
@@ -180,8 +203,9 @@ pub(crate) fn by_weight(requirements: &[RequirementReport]) -> Vec<&RequirementR
         "FAIL" => 0,
         "UNDECIDED" => 1,
         "WARN" => 2,
-        "pass" => 3,
-        _ => 4,
+        "xfail" => 3,
+        "pass" => 4,
+        _ => 5,
     });
     sorted
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`model`]: a scenario that cannot be wrong, as the driver takes it; `faults` is the part of it that goes wrong.
 //! - [`description`]: a dialect described in TOML.
+//! - [`registry_file`], [`expected`]: a registry that is to be judged, and the requirements that it is known to break.
 //! - [`error`]: errors that name file, line, key, what was found, what is known, and what to do.
 //! - `read`: from text to a scenario, or to every fault of the file at once.
 //! - `target`, `policies`, `fleets` with `manner`, `phases`, `inject` with `overlap`, `thresholds`: the parts of a file.
@@ -14,7 +15,9 @@
 
 pub mod description;
 pub mod error;
+pub mod expected;
 pub mod model;
+pub mod registry_file;
 
 mod extend;
 mod faults;

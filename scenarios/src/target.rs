@@ -133,7 +133,7 @@ fn read_kind(kind: &str, section: &Section<'_>, faults: &mut Faults) -> Option<T
     }
 }
 
-fn read_command(section: &Section<'_>, faults: &mut Faults) -> Option<TargetCommand> {
+pub(crate) fn read_command(section: &Section<'_>, faults: &mut Faults) -> Option<TargetCommand> {
     let command =
         section.required("command", "command = [\"program\", \"--port\", \"{port}\"]", words, faults);
     let environment = match section.value("environment") {
@@ -152,7 +152,7 @@ fn read_command(section: &Section<'_>, faults: &mut Faults) -> Option<TargetComm
 }
 
 /// A program and its arguments.
-fn words(key: &str, value: &Value<'_>) -> Result<Vec<String>, Fault> {
+pub(crate) fn words(key: &str, value: &Value<'_>) -> Result<Vec<String>, Fault> {
     let words: Vec<String> = values::texts(key, value)?.into_iter().map(|(word, _)| word).collect();
     match words.first() {
         Some(program) if !program.is_empty() => Ok(words),
@@ -162,7 +162,7 @@ fn words(key: &str, value: &Value<'_>) -> Result<Vec<String>, Fault> {
 }
 
 fn read_environment(value: &Value<'_>, faults: &mut Faults) -> BTreeMap<String, String> {
-    let Some(section) = faults.keep(Section::from_value("`[target.environment]`", value)) else {
+    let Some(section) = faults.keep(Section::from_value("`environment`", value)) else {
         return BTreeMap::new();
     };
     let mut environment = BTreeMap::new();

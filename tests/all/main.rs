@@ -17,6 +17,7 @@ mod doctor;
 mod errors;
 mod examples;
 mod faults;
+mod foreign;
 mod harness_token;
 mod kills;
 mod loadtest;

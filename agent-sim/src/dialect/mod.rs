@@ -6,6 +6,7 @@
 //! - [`mcp_mesh`]: the Go registry of mcp-mesh.
 //! - [`etcd`]: keys on leases, by etcd's JSON gateway.
 //! - [`nacos`]: the open API of Nacos, as r-nacos speaks it.
+//! - [`lacking`]: any of them for a registry that can do less than its kind.
 //! - `call`: what agents ask, in the harness's words.
 //! - [`described`]: what a TOML file describes; `template` fills in its texts.
 //!
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod described;
 pub mod etcd;
+pub mod lacking;
 pub mod mcp_mesh;
 pub mod nacos;
 pub mod wallflower;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reports::result::{RequirementReport, RequirementVerdict};
+use reports::result::{Proof, RequirementReport, RequirementVerdict};
 
 use super::Ask;
 use super::evidence::{Evidence, Span};
@@ -212,6 +212,13 @@ pub(crate) fn report(
             _ => Vec::new(),
         },
         rerun: ask.rerun_of(row.id, evidence.header.seed),
+        // A conversation tells its exchanges itself.
+        proof: tally.worst.as_ref().filter(|_| failed && tally.conversation.is_empty()).map(|case| Proof {
+            agent: case.agent.clone(),
+            s_us: case.view.s,
+            e_us: case.view.e,
+            ..Proof::default()
+        }),
     }
 }
 

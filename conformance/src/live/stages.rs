@@ -35,6 +35,10 @@ const WAVE_AGENTS: u32 = 10_000;
 /// Why nothing is done to a process.
 const ONLY_REACHED: &str = "the registry is only reached, not started here, so its process cannot be touched";
 
+/// Why types are not told apart.
+const ONE_POLICY: &str =
+    "it is set up with one policy only; give a second agent type its own to have this decided";
+
 /// The run's state.
 pub(super) struct Stages {
     selection: Selection,
@@ -49,6 +53,8 @@ pub(super) struct Stages {
     wanted_wave: u32,
     /// Where the registry keeps its store, if known; `{dir}` stands for its folder.
     store: Option<String>,
+    /// Routes to provoke beside those that are known.
+    routes: Vec<(&'static str, String)>,
     next_number: u32,
     invalid: Vec<String>,
     failed: Vec<String>,
@@ -79,6 +85,7 @@ impl Stages {
             cost: TargetCost::of(&options.target.kind, &target),
             wanted_wave: if one_deadline { options.wave_agents.unwrap_or(WAVE_AGENTS) } else { 0 },
             store: options.store(),
+            routes: options.routes.clone(),
             likeness: guard::Likeness {
                 kind: options.target.kind.clone(),
                 reference_program: options.reference_program.clone(),
@@ -131,6 +138,9 @@ impl Stages {
         let wave = wants(&[Check::Time4]);
         let provoke = wants(&[Check::Passive1]);
         let watched = wants(&[Check::Passive2, Check::Passive3, Check::Passive4]);
+        if wants(&[Check::Time6]) && self.target.policies.len() < 2 {
+            self.leave_out(Check::Time6, ONE_POLICY);
+        }
         if quiet && self.goes_on() {
             self.quiet().await;
         }

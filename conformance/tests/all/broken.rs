@@ -137,6 +137,8 @@ fn options(
         seed,
         history,
         rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
+        lacks: Vec::new(),
+        routes: Vec::new(),
         agents: Some(48),
         wave_agents: Some(300),
         interrupt,

@@ -42,4 +42,39 @@ impl Abilities {
         lease_after_restart: true,
         contract: true,
     };
+
+    /// The names of all of them, as files write them.
+    pub const NAMES: [&str; 10] = [
+        "degraded",
+        "evicts",
+        "policies_by_type",
+        "single_read",
+        "conditional_lists",
+        "revisions",
+        "epochs",
+        "durable",
+        "lease_after_restart",
+        "contract",
+    ];
+
+    /// The same without one of [`Self::NAMES`]; any other name takes nothing away.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        let abilities = [
+            &mut self.degraded,
+            &mut self.evicts,
+            &mut self.policies_by_type,
+            &mut self.single_read,
+            &mut self.conditional_lists,
+            &mut self.revisions,
+            &mut self.epochs,
+            &mut self.durable,
+            &mut self.lease_after_restart,
+            &mut self.contract,
+        ];
+        for (known, ability) in Self::NAMES.into_iter().zip(abilities) {
+            *ability &= known != name;
+        }
+        self
+    }
 }

@@ -270,6 +270,7 @@ pub(crate) fn requirement(
         detail: detail.into(),
         timeline: Vec::new(),
         rerun: String::new(),
+        proof: None,
     }
 }
 

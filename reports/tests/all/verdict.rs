@@ -52,6 +52,7 @@ fn decision(row: &Row) -> Decision {
         claimed.extend(is_claimed.then(|| "TIME-2".to_owned()));
     }
     decide(&Findings {
+        stale: &[],
         interrupted: row.interrupted,
         failed: if row.failed { &reason } else { &none },
         invalid: if row.invalid { &reason } else { &none },

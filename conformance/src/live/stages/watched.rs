@@ -65,7 +65,10 @@ impl Stages {
         };
         if let Some(process) = &process {
             let spec = process.spec();
-            watch.configured = spec.arguments.iter().chain(spec.environment.values()).cloned().collect();
+            let port = process.url().rsplit(':').next().unwrap_or_default().to_owned();
+            let told = spec.arguments.iter().chain(spec.environment.values());
+            // Its own address is one that it was told of.
+            watch.configured = told.map(|text| text.replace("{port}", &port)).collect();
         }
         let quiet_lines = read(&log).lines().count();
         watch.s_us = self.recorder.clock.now_us();
@@ -132,7 +135,9 @@ impl Stages {
             let contract = self.target.dialect.abilities().contract;
             let body = self.target.dialect.request(&Call::Register(first.document.clone()));
             let body = body.map(|request| request.body).unwrap_or_default();
-            for request in routes::all(document.as_ref(), contract, first.id(), &body) {
+            let asked = routes::filled_in(self.routes.iter().cloned(), first.id(), &body);
+            let known = routes::all(document.as_ref(), contract, first.id(), &body);
+            for request in asked.into_iter().chain(known) {
                 self.provoke_at(field, first.id(), request).await;
             }
         }

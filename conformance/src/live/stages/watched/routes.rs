@@ -46,7 +46,15 @@ pub(super) fn all(
     }
     routes.sort_by_key(|(method, _)| METHODS.iter().position(|known| known == method));
     routes.truncate(MOST);
-    let routes = routes.into_iter();
+    filled_in(routes.into_iter(), agent_id, body)
+}
+
+/// A request for each route.
+pub(super) fn filled_in<'m>(
+    routes: impl Iterator<Item = (&'m str, String)>,
+    agent_id: &str,
+    body: &[u8],
+) -> Vec<WireRequest> {
     routes
         .map(|(method, path)| {
             let method = METHODS.iter().find(|known| **known == method).copied().unwrap_or("GET");
