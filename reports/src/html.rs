@@ -21,6 +21,8 @@ mod timeline;
 const MAX_ROWS: usize = 120;
 const MAX_TIMELINE_LINES: usize = 40;
 const MAX_REASONS: usize = 30;
+/// So many reasons are seen at once; the others unfold.
+const FIRST_REASONS: usize = 5;
 const MAX_CALLS: usize = 60;
 const MAX_TIMELINES: usize = 8;
 const MAX_TEXT: usize = 200;
@@ -49,6 +51,7 @@ struct Page {
     meaning: &'static str,
     sentence: String,
     findings: Vec<Finding>,
+    later_findings: Vec<Finding>,
     more_findings: usize,
     strip: Option<Strip>,
     facts: Vec<String>,
@@ -98,8 +101,9 @@ impl Page {
             } else {
                 String::new()
             },
-            findings: strip::findings(report, MAX_REASONS),
-            more_findings: report.reasons.len().saturating_sub(MAX_REASONS),
+            findings: strip::findings(report, 0, FIRST_REASONS),
+            later_findings: strip::findings(report, FIRST_REASONS, MAX_REASONS),
+            more_findings: report.reasons.len().saturating_sub(FIRST_REASONS + MAX_REASONS),
             strip: strip::strip(report, &breaches),
             facts: facts(report),
             thresholds: report.thresholds.iter().take(MAX_ROWS).map(ThresholdRow::of).collect(),
@@ -152,11 +156,13 @@ fn foreign(text: &str) -> String {
 /// The first sentence of a reason, and the rest of it.
 fn head_of(reason: &str) -> (String, String) {
     let line = one_line(reason);
-    let (head, rest) = match line.find("; ").into_iter().chain(line.find(". ")).min() {
-        // Both marks are one byte, and a blank follows.
-        Some(at) => (&line[..at], line[at + 1..].trim_start()),
-        None => (line.as_str(), ""),
-    };
+    let mut depth = 0_i32;
+    let end = line.bytes().zip(line.bytes().skip(1)).position(|pair| {
+        depth += i32::from(pair.0 == b'(') - i32::from(pair.0 == b')');
+        depth <= 0 && matches!(pair, (b';' | b'.', b' '))
+    });
+    // Both marks are one byte, and a blank follows.
+    let (head, rest) = end.map_or((line.as_str(), ""), |at| (&line[..at], line[at + 1..].trim_start()));
     (cut(head, 2 * MAX_TEXT), cut(rest, 2 * MAX_TEXT))
 }
 

@@ -34,8 +34,8 @@ pub(super) struct Stretch {
 }
 
 /// The reasons as the report gives them, each with its instant and its place where it is known.
-pub(super) fn findings(report: &RunReport, most: usize) -> Vec<Finding> {
-    report.reasons.iter().take(most).map(|reason| finding(report, reason)).collect()
+pub(super) fn findings(report: &RunReport, first: usize, most: usize) -> Vec<Finding> {
+    report.reasons.iter().skip(first).take(most).map(|reason| finding(report, reason)).collect()
 }
 
 fn finding(report: &RunReport, reason: &str) -> Finding {

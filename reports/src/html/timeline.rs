@@ -5,6 +5,9 @@
 
 use super::foreign;
 
+const HEIGHT: u32 = 178;
+/// The room above the lanes, for the words of deadlines.
+const EMPTY: u32 = 50;
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 92.0;
 const RIGHT: f64 = 14.0;
@@ -18,6 +21,9 @@ pub(super) struct Picture {
     /// The span in which the registry must have been wrong: left and width.
     pub(super) wrong: Option<(String, String)>,
     pub(super) ticks: Vec<(String, String)>,
+    /// Where the picture begins: there is nothing above without deadlines.
+    pub(super) top: u32,
+    pub(super) height: u32,
     pub(super) sentence: String,
 }
 
@@ -30,6 +36,8 @@ pub(super) struct Mark {
     pub(super) class: &'static str,
     pub(super) symbol: &'static str,
     pub(super) wrong: bool,
+    /// Which end of the word `WRONG` stands at `x`.
+    pub(super) anchor: &'static str,
     pub(super) words: String,
 }
 
@@ -68,6 +76,8 @@ pub(super) fn picture(timeline: &[String]) -> Option<Picture> {
         lines: Vec::new(),
         wrong: None,
         ticks: ticks(first, last, place),
+        top: 0,
+        height: HEIGHT,
         sentence: format!("{} events from {first:.0} to {last:.0} ms since the run began", told.len()),
     };
     for told in &told {
@@ -95,8 +105,12 @@ pub(super) fn picture(timeline: &[String]) -> Option<Picture> {
             class,
             symbol,
             wrong,
+            anchor: if x > WIDTH - 40.0 { "end" } else { "middle" },
             words: format!("{:.3} ms: {}", told.at, foreign(told.words)),
         });
+    }
+    if picture.lines.is_empty() {
+        (picture.top, picture.height) = (EMPTY, HEIGHT - EMPTY);
     }
     // What is wrong is drawn last, over what hides it.
     picture.marks.sort_by_key(|mark| mark.wrong);
