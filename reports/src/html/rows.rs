@@ -265,9 +265,12 @@ pub(super) fn environment(report: &RunReport) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// How many calls ended in one way, and how many of each operation.
+type Kinds<'r> = (u64, Vec<(&'r str, u64)>);
+
 /// Calls that ended otherwise than with a good answer, by kind, the most frequent first.
 pub(super) fn errors(report: &RunReport) -> Vec<ErrorRow> {
-    let mut kinds: BTreeMap<&str, (u64, Vec<(&str, u64)>)> = BTreeMap::new();
+    let mut kinds: BTreeMap<&str, Kinds<'_>> = BTreeMap::new();
     for (operation, stats) in &report.calls {
         for (kind, &calls) in &stats.by_result {
             if calls > 0 && !kind.starts_with('2') && !kind.starts_with('3') {
