@@ -197,8 +197,8 @@ function drawWiring(needs) {
     return ids.length > IN_A_COLUMN ? [...ids.slice(0, IN_A_COLUMN - 1), `and ${count(ids.length - IN_A_COLUMN + 1)} more`] : ids;
   };
   const left = column(needs.map((need) => need.askers)), right = column(needs.map((need) => need.providers));
-  const height = 28 * Math.max(left.length, needs.length, right.length) + 8;
-  const row = (list, index) => 18 + (height - 28) * ((index + 0.5) / list.length) - 4;
+  const height = 30 * Math.max(left.length, needs.length, right.length);
+  const row = (list, index) => height * ((index + 0.5) / list.length);
   const place = (list, id) => { const found = list.indexOf(id); return row(list, found < 0 ? list.length - 1 : found); };
   const unmet = needs.filter((need) => need.unmet).map((need) => need.name);
   const picture = svg("svg", { viewBox: `0 0 900 ${height}`, role: "img", "aria-label": unmet.length ? `Wiring. Unmet: ${unmet.join(", ")}` : "Wiring. Every need is met." });
@@ -267,10 +267,11 @@ async function showAgent() {
   at("agent-events").replaceChildren(...past.events.slice(-30).reverse().map(told));
 }
 
-// The lease as a bar from the last heartbeat to the eviction, with its deadlines.
+// The lease as a bar from the last heartbeat to the eviction: a third for each status, since their lengths differ widely.
 function showLease(lease) {
   const { degraded_after_ms, expires_after_ms, evict_after_ms } = lease.policy;
-  const x = (ms) => Math.min(900, (900 * ms) / evict_after_ms);
+  const ends = [0, degraded_after_ms, expires_after_ms, evict_after_ms];
+  const x = (ms) => 300 * ends.slice(1).reduce((passed, end, index) => passed + Math.min(1, Math.max(0, (ms - ends[index]) / (end - ends[index]))), 0);
   const picture = svg("svg", { viewBox: "0 0 900 44", role: "img", "aria-label": `Silent for ${duration(lease.silence_ms)}` });
   picture.append(svg("rect", { x: 0, y: 4, width: 900, height: 18, class: "lease" }), svg("rect", { x: 0, y: 4, width: x(lease.silence_ms), height: 18, class: `spent ${lease.status}` }));
   [["degraded", degraded_after_ms], ["expired", expires_after_ms], ["gone", evict_after_ms]].forEach(([name, ms]) => picture.append(
