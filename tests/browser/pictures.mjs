@@ -19,7 +19,7 @@ const agents = [
   { agent_id: "clerk-1", agent_type: "planner", dependencies: [{ capability: "ocr.page" }, { capability: "plan.trip", version: "^3" }] },
 ];
 for (const agent of agents) await beat(registry.url, agent);
-const shown = await open(browser, `${registry.url}/`, { width: 1000, height: 800 });
+const shown = await open(browser, `${registry.url}/`, { width: 1000, height: 1010 });
 await shown.page.locator("#agents .degraded").waitFor();
 await shown.page.locator("#wiring svg").waitFor();
 await picture(shown.page, "page");

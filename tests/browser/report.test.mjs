@@ -15,7 +15,7 @@ before(async () => { browser = await launch(); });
 after(() => browser.close());
 
 test("there are pages to look at", () => {
-  for (const name of ["passed", "failed", "conformance", "enormous", "long"]) assert.ok(names.includes(name), name);
+  for (const name of ["passed", "failed", "conformance", "enormous", "long", "compare"]) assert.ok(names.includes(name), name);
 });
 
 for (const name of names) {
@@ -30,7 +30,7 @@ for (const name of names) {
       // Every chart that is announced is drawn.
       const plots = await page.locator("[role=img][tabindex], #percentile-plot").count();
       assert.equal(await page.locator(".uplot canvas").count(), plots);
-      assert.ok(name === "conformance" || plots >= 7, `${plots} charts`);
+      assert.ok(["conformance", "compare"].includes(name) || plots >= 7, `${plots} charts`);
       await picture(page, `report-${name}-${look}`, { fullPage: name !== "enormous" });
       await context.close();
     });
