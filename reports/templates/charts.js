@@ -197,5 +197,12 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   matchMedia("print").addEventListener("change", draw);
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+  // Charts are as wide as when they were drawn: on paper as wide as A4 or Letter bears.
+  const paper = (on) => {
+    document.body.style.width = on ? "690px" : "";
+    if (on) document.querySelectorAll("details").forEach((part) => { part.open = true; });
+    draw();
+  };
+  addEventListener("beforeprint", () => paper(true));
+  addEventListener("afterprint", () => paper(false));
 })();

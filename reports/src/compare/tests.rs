@@ -135,7 +135,7 @@ fn the_page_stays_text_and_small_whatever_runs_are_called() {
             run.scenario = evil.into();
             let phase = run.phases[1].clone();
             run.phases =
-                (0..500).map(|at| PhaseReport { name: format!("{at}{evil}"), ..phase.clone() }).collect();
+                (0..40).map(|at| PhaseReport { name: format!("{at}{evil}"), ..phase.clone() }).collect();
             run
         })
         .collect();

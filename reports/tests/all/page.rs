@@ -43,6 +43,15 @@ fn the_page_stays_small_whatever_the_run_was() {
 }
 
 #[test]
+fn eight_hours_in_thirty_phases_with_a_hundred_kinds_of_errors_fold() {
+    let page = page(&sample::long());
+    assert!(page.len() < 300_000, "{}", page.len());
+    assert!(page.contains("Each pair of points stands for 96 seconds"));
+    assert_eq!(page.matches("class=\"phase\"").count(), 30);
+    assert!(page.contains("<code>81 other kinds</code>"), "timeout and a hundred statuses, 20 of them told");
+}
+
+#[test]
 fn parts_come_in_the_order_in_which_they_matter() {
     let page = page(&sample::failed());
     let parts = [
