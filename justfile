@@ -32,6 +32,16 @@ peers-test:
     cargo test -p agent-sim --features agent-sim/peers --test all real_
     cargo test --release --features peers --test peers
 
+# The report and the registry's page in a real browser.
+browser:
+    cargo build
+    bash .ci/browser target/debug/wallflower
+
+# The README's pictures, made anew.
+pictures:
+    cargo build
+    ONLY=pictures bash .ci/browser target/debug/wallflower "$PWD/docs/pictures"
+
 # The whole gate, as CI runs it.
 ci:
     bash .ci/run

@@ -4,7 +4,9 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use reports::compare::{Comparison, Runs, Terms, compare, differing_seeds, differing_terms, unfit, write};
+use reports::compare::{
+    Comparison, Runs, Terms, compare, differing_seeds, differing_terms, unfit, write, write_page,
+};
 use reports::result::{RunReport, SCHEMA};
 use serde_json::json;
 
@@ -53,6 +55,12 @@ pub(crate) fn compare_runs(arguments: &Compare) -> Result<u8, Failure> {
     let document = json!({ "schema": reports::compare::SCHEMA, "comparisons": comparisons });
     if let Some(file) = &arguments.out {
         std::fs::write(file, format!("{document:#}\n"))
+            .map_err(|error| Failure::new(TROUBLE, format!("cannot write {}: {error}", file.display())))?;
+    }
+    if let Some(file) = &arguments.html {
+        let mut page = Vec::new();
+        write_page(&comparisons, &mut page)
+            .and_then(|()| std::fs::write(file, page))
             .map_err(|error| Failure::new(TROUBLE, format!("cannot write {}: {error}", file.display())))?;
     }
     let mut out = std::io::stdout().lock();

@@ -5,37 +5,36 @@ use serde::Serialize;
 use crate::result::{CallStats, Interval, RunReport};
 use crate::words::{cut, one_line};
 
-/// Most points of the time chart. Longer runs show the worst of each stretch of seconds.
-const MAX_POINTS: usize = 600;
+/// Most stretches of the time charts. In a longer run each stretch has two points: its smallest and its largest second.
+const MAX_STRETCHES: usize = 300;
 /// Most points of one line of the percentile plot.
 const MAX_CURVE_POINTS: usize = 200;
-/// Most phases drawn as bands.
+/// Most lines of the percentile plot.
+const MAX_CURVES: usize = 12;
+/// Most phases drawn as bands, and most faults and first breaches drawn as lines.
 const MAX_BANDS: usize = 100;
 
 /// What the page's script reads.
 #[derive(Debug, Serialize)]
 pub(crate) struct Charts {
-    time: Time,
+    #[serde(skip)]
+    step: usize,
+    second: Vec<u64>,
+    columns: Vec<Column>,
     phases: Vec<Band>,
+    faults: Vec<Band>,
+    breaches: Vec<Band>,
     curves: Vec<Curve>,
 }
 
-/// Columns over time; rates per second, durations in milliseconds.
-#[derive(Debug, Default, Serialize)]
-struct Time {
-    /// How many seconds each point stands for.
-    step: usize,
-    second: Vec<u64>,
-    agents: Vec<u64>,
-    planned: Vec<f64>,
-    sent: Vec<f64>,
-    errors: Vec<f64>,
-    p50: Vec<Option<f64>>,
-    p99: Vec<Option<f64>>,
-    max: Vec<Option<f64>>,
+/// One figure over time: rates per second, durations in milliseconds, memory in megabytes, CPU in cores.
+#[derive(Debug, Serialize)]
+struct Column {
+    name: &'static str,
+    values: Vec<Option<f64>>,
 }
 
-/// A phase as a band behind the time chart, in seconds.
+/// A phase, a fault or a first breach, in seconds.
 #[derive(Debug, Serialize)]
 struct Band {
     name: String,
@@ -51,41 +50,84 @@ struct Curve {
     millis: Vec<f64>,
 }
 
+type Figure = fn(&Interval) -> Option<f64>;
+
+/// The columns, by the names under which the page's script asks for them.
+const FIGURES: [(&str, Figure); 15] = [
+    ("agents", |second| Some(second.agents as f64)),
+    ("planned", |second| Some(second.planned as f64)),
+    ("sent", |second| Some(second.sent as f64)),
+    ("errors", |second| Some(second.errors as f64)),
+    ("misses", |second| Some(second.misses as f64)),
+    ("p50", |second| millis_of(second.response_us.p50)),
+    ("p90", |second| millis_of(second.response_us.p90)),
+    ("p99", |second| millis_of(second.response_us.p99)),
+    ("max", |second| millis_of(second.response_us.max)),
+    ("lag", |second| millis_of(second.lag_p99_us)),
+    ("in_flight", |second| Some(second.in_flight as f64)),
+    ("peak_100ms", |second| Some(second.peak_100ms as f64)),
+    ("registry_cores", |second| Some(round(second.target_cores, 1e3))),
+    ("harness_cores", |second| Some(round(second.generator_cores, 1e3))),
+    ("registry_megabytes", |second| {
+        (second.target_pss_bytes > 0).then(|| round(second.target_pss_bytes as f64 / 1e6, 10.0))
+    }),
+];
+
 impl Charts {
-    pub(crate) fn of(report: &RunReport) -> Self {
+    /// `breaches` are instants at which something was first broken, with its name.
+    pub(crate) fn of(report: &RunReport, breaches: &[(u64, String)]) -> Self {
         let seconds = |millis: u64| millis as f64 / 1e3;
+        let band = |name: &str, from, to| Band { name: label(name), from: seconds(from), to: seconds(to) };
+        let intervals = &report.intervals;
+        let step = intervals.len().div_ceil(MAX_STRETCHES).max(1);
+        // A short run needs no stretches: every second is a point.
+        let step = if intervals.len() <= 2 * MAX_STRETCHES { 1 } else { step };
         Self {
-            time: Time::of(&report.intervals),
+            step,
+            second: seconds_of(intervals, step),
+            columns: FIGURES
+                .iter()
+                .map(|&(name, figure)| Column { name, values: extremes(intervals, step, figure) })
+                // A figure that is nowhere other than 0 was not measured, but for errors and misses: there 0 is news.
+                .filter(|column| {
+                    matches!(column.name, "errors" | "misses")
+                        || column.values.iter().flatten().any(|value| *value != 0.0)
+                })
+                .collect(),
             phases: report
                 .phases
                 .iter()
                 .take(MAX_BANDS)
-                .map(|phase| Band {
-                    name: label(&phase.name),
-                    from: seconds(phase.start_ms),
-                    to: seconds(phase.end_ms),
-                })
+                .map(|phase| band(&phase.name, phase.start_ms, phase.end_ms))
                 .collect(),
+            faults: report
+                .faults
+                .iter()
+                .take(MAX_BANDS)
+                .map(|fault| band(&fault.name, fault.start_ms, fault.end_ms))
+                .collect(),
+            breaches: breaches.iter().take(MAX_BANDS).map(|(at, name)| band(name, *at, *at)).collect(),
             curves: report
                 .calls
                 .iter()
                 .map(|(operation, stats)| Curve::of(operation, stats))
                 .filter(|curve| curve.nines.len() > 1)
+                .take(MAX_CURVES)
                 .collect(),
         }
     }
 
     pub(crate) fn has_time(&self) -> bool {
-        self.time.second.len() > 1
+        self.second.len() > 1
     }
 
     pub(crate) fn has_curves(&self) -> bool {
         !self.curves.is_empty()
     }
 
-    /// Seconds per point of the time chart, if more than one.
+    /// Seconds per pair of points of the time charts, if more than one.
     pub(crate) fn step(&self) -> Option<usize> {
-        (self.time.step > 1).then_some(self.time.step)
+        (self.step > 1).then_some(self.step)
     }
 
     /// JSON that can stand inside a script element: no `<`, `>` or `&`, so no tag or comment can begin in it.
@@ -95,30 +137,33 @@ impl Charts {
     }
 }
 
-impl Time {
-    fn of(intervals: &[Interval]) -> Self {
-        let step = intervals.len().div_ceil(MAX_POINTS).max(1);
-        let mut time = Self { step, ..Self::default() };
-        for stretch in intervals.chunks(step) {
-            let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
-            let rate = |of: fn(&Interval) -> u64| {
-                round(stretch.iter().map(of).sum::<u64>() as f64 / stretch.len() as f64)
-            };
-            // A percentile of percentiles means nothing; the worst second of a stretch does.
-            let worst = |of: fn(&Interval) -> u64| {
-                stretch.iter().map(of).max().filter(|&micros| micros > 0).map(millis)
-            };
-            time.second.push(first.second);
-            time.agents.push(last.agents);
-            time.planned.push(rate(|interval| interval.planned));
-            time.sent.push(rate(|interval| interval.sent));
-            time.errors.push(rate(|interval| interval.errors));
-            time.p50.push(worst(|interval| interval.response_us.p50));
-            time.p99.push(worst(|interval| interval.response_us.p99));
-            time.max.push(worst(|interval| interval.response_us.max));
-        }
-        time
+/// Where the points stand: at each second, or at the beginning and in the middle of each stretch.
+fn seconds_of(intervals: &[Interval], step: usize) -> Vec<u64> {
+    let firsts = intervals.chunks(step).filter_map(|stretch| stretch.first()).map(|first| first.second);
+    if step == 1 {
+        return firsts.collect();
     }
+    firsts.flat_map(|second| [second, second.saturating_add(step as u64 / 2)]).collect()
+}
+
+/// Each second's value, or of each stretch the smallest and the largest, in the order in which they came. Nothing is
+/// averaged: a percentile of percentiles means nothing, and one bad second in eight hours stays to be seen.
+fn extremes(intervals: &[Interval], step: usize, figure: Figure) -> Vec<Option<f64>> {
+    if step == 1 {
+        return intervals.iter().map(figure).collect();
+    }
+    let of_stretch = |stretch: &[Interval]| {
+        let values: Vec<f64> = stretch.iter().filter_map(figure).collect();
+        let place = |best: fn(&f64, &f64) -> std::cmp::Ordering| {
+            values.iter().enumerate().min_by(|left, right| best(left.1, right.1))
+        };
+        match (place(|left, right| left.total_cmp(right)), place(|left, right| right.total_cmp(left))) {
+            (Some((low_at, low)), Some((high_at, high))) if low_at <= high_at => [Some(*low), Some(*high)],
+            (Some((_, low)), Some((_, high))) => [Some(*high), Some(*low)],
+            _ => [None, None],
+        }
+    };
+    intervals.chunks(step).flat_map(of_stretch).collect()
 }
 
 impl Curve {
@@ -135,8 +180,8 @@ impl Curve {
             let above = (1.0 - share).max(0.5 / stats.count.max(1) as f64);
             let nines = -above.log10();
             if nines.is_finite() && nines >= 0.0 && value > 0 {
-                curve.nines.push((nines * 1e4).round() / 1e4);
-                curve.millis.push(millis(value));
+                curve.nines.push(round(nines, 1e4));
+                curve.millis.push(value as f64 / 1e3);
             }
         }
         curve
@@ -148,10 +193,32 @@ fn label(name: &str) -> String {
     cut(&one_line(name), 40)
 }
 
-fn millis(micros: u64) -> f64 {
-    micros as f64 / 1e3
+/// A second without a call has no response time.
+fn millis_of(micros: u64) -> Option<f64> {
+    (micros > 0).then_some(micros as f64 / 1e3)
 }
 
-fn round(rate: f64) -> f64 {
-    (rate * 10.0).round() / 10.0
+fn round(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_second_in_eight_hours_stays_to_be_seen() {
+        let mut intervals: Vec<Interval> =
+            (0..28_800).map(|second| Interval { second, agents: 100, ..Interval::default() }).collect();
+        intervals[20_001].agents = 3;
+        let step = intervals.len().div_ceil(MAX_STRETCHES);
+        let agents = extremes(&intervals, step, |second| Some(second.agents as f64));
+        assert_eq!(agents.len(), seconds_of(&intervals, step).len());
+        assert!(agents.len() <= 2 * MAX_STRETCHES);
+        assert_eq!(agents.iter().flatten().filter(|value| **value < 4.0).count(), 1);
+        // The order of the extremes is kept: the dip is neither first nor last of its stretch, but the smallest is told
+        // after the largest, which came first.
+        let dip = agents.iter().position(|value| *value == Some(3.0)).unwrap();
+        assert_eq!((dip / 2, dip % 2), (20_001 / step, 1));
+    }
 }

@@ -81,4 +81,7 @@ pub(crate) struct Compare {
     /// Write the same JSON to a file.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Write a page to a file: what got worse first, with a picture of each interval.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }

@@ -7,11 +7,12 @@
 //! - `figures`: what is compared of a run.
 //! - `statistics`: medians, intervals, noise.
 //! - `gate`: a run held against a baseline.
-//! - `table`: a comparison on a terminal.
+//! - `table`: a comparison on a terminal; `page`: one to be looked at.
 
 mod comparable;
 mod figures;
 mod gate;
+mod page;
 mod statistics;
 mod table;
 
@@ -24,6 +25,7 @@ use statistics::Scale;
 pub use comparable::{Terms, differing_seeds, differing_terms, unfit};
 pub use figures::Unit;
 pub use gate::{Gate, hold_against};
+pub use page::write_page;
 pub use statistics::Range;
 pub use table::write;
 

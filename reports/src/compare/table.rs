@@ -37,7 +37,7 @@ pub fn write(comparison: &Comparison, coloured: bool, out: &mut dyn Write) -> io
     Ok(())
 }
 
-fn told(side: &Side) -> String {
+pub(super) fn told(side: &Side) -> String {
     let runs = if side.runs == 1 { "1 run".to_owned() } else { format!("{} runs", side.runs) };
     format!("{}: {runs}, {} ({})", one_line(&side.name), one_line(&side.target), one_line(&side.dialect))
 }
@@ -71,12 +71,12 @@ fn write_row(row: &Row, coloured: bool, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-fn between(unit: Unit, range: Range) -> String {
+pub(super) fn between(unit: Unit, range: Range) -> String {
     format!("{} to {}", signed(unit, range.low), signed(unit, range.high))
 }
 
 /// A difference; of shares in points of a per cent.
-fn signed(unit: Unit, difference: f64) -> String {
+pub(super) fn signed(unit: Unit, difference: f64) -> String {
     match unit {
         Unit::Share => format!("{:+.2} pt", difference * 100.0),
         _ => format!("{:+.1} %", difference * 100.0),

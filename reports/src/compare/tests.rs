@@ -108,8 +108,41 @@ fn what_got_worse_comes_first_and_the_harnesss_own_reading_is_left_out() {
     write(&comparison, false, &mut shown).unwrap();
     let shown = String::from_utf8(shown).unwrap();
     let row = shown.lines().find(|line| line.starts_with("WORSE")).unwrap();
+    let page = page(&[comparison.clone(), back]);
+    assert!(
+        page.contains("renew.response.p50 in ramp got worse: ") || page.contains(" in hold got worse: "),
+        "{page}"
+    );
+    assert!(page.contains("Nothing got worse that the noise lets one see"), "the other way round");
+    let (worse, same) = (page.find(">WORSE<").unwrap(), page.find(">same<").unwrap());
+    assert!(worse < same && page.contains("<circle cx="), "what got worse is first, with its interval");
     assert!(row.contains("+30.0 %"), "{shown}");
     assert_eq!(serde_json::to_value(&comparison).unwrap()["rows"][0]["word"], "worse");
+}
+
+fn page(comparisons: &[Comparison]) -> String {
+    let mut page = Vec::new();
+    write_page(comparisons, &mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+#[test]
+fn the_page_stays_text_and_small_whatever_runs_are_called() {
+    let evil = "</title><script>alert(1)</script>\u{202e}\"'";
+    let runs: Vec<_> = (0..3)
+        .map(|_| {
+            let mut run = run(10_000, 10, evil);
+            run.scenario = evil.into();
+            let phase = run.phases[1].clone();
+            run.phases =
+                (0..40).map(|at| PhaseReport { name: format!("{at}{evil}"), ..phase.clone() }).collect();
+            run
+        })
+        .collect();
+    let page = page(&vec![compare(side(evil, &runs), side(evil, &runs)); 3]);
+    assert!(!page.contains("<script") && !page.contains('\u{202e}'));
+    assert!(page.contains("&#60;script") && page.contains("more rows are in the JSON"));
+    assert!(page.len() < 600_000, "{}", page.len());
 }
 
 #[test]

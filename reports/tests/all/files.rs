@@ -162,7 +162,7 @@ fn the_summary_has_the_verdict_first_and_what_is_not_well() {
         "| heartbeat.response.p99 | hold | 250ms | 412ms | **BROKEN** |",
         "Requirements: 1 FAIL, 1 UNDECIDED, 2 pass, 1 not applicable.",
         "| TIME-2 (MUST) | FAIL |",
-        "      16.188 s  list       without the agent",
+        "       16188.000 ms  list shows expired or gone",
         "| gone | kill | 35.0 s | 1.0 s | 480 ms | never | 1,300 | 0 |",
         "| probe | 41,000 | 8 | 0 | 480 us |",
     ] {

@@ -36,7 +36,13 @@ fn hostile() -> RunReport {
     for requirement in &mut report.requirements {
         (requirement.id, requirement.level, requirement.text) = (text(), text(), text());
         (requirement.detail, requirement.rerun) = (text(), text());
-        requirement.timeline = vec![text()];
+        // An agent's own words in the picture as well: as a deadline, and as what a view is said to have shown.
+        requirement.timeline = vec![
+            text(),
+            format!("   1.000 ms  list shows {HOSTILE}, answered at 2.000 ms"),
+            format!("   3.000 ms  | {HOSTILE}"),
+            format!("   4.000 ms  renew {HOSTILE}  <== WRONG"),
+        ];
     }
     for fault in &mut report.faults {
         (fault.name, fault.kind, fault.phase) = (text(), text(), text());
@@ -47,6 +53,7 @@ fn hostile() -> RunReport {
     let stats = report.calls.remove("probe").unwrap();
     report.calls.insert(text(), stats);
     for stats in report.calls.values_mut() {
+        stats.by_result.remove("timeout");
         stats.by_result.insert(text(), 1);
     }
     report
@@ -60,7 +67,7 @@ fn has_hidden(text: &str) -> Option<char> {
 fn the_page_has_no_tag_that_was_not_written_here() {
     let count = |page: &str, tag: &str| page.matches(tag).count();
     let (tame, wild) = (page(&sample::failed()), page(&hostile()));
-    for tag in ["<script", "</script", "<!--", "<style", "<b ", "<i "] {
+    for tag in ["<script", "</script", "<!--", "<style", "<b ", "<i ", "<img", "<iframe", "onerror="] {
         assert_eq!(count(&wild, tag), count(&tame, tag), "{tag}");
     }
     assert!(!wild.contains("<script>alert"));

@@ -109,9 +109,11 @@ pub(crate) fn failed() -> RunReport {
     broken.detail = "workers-000017 was left out 812 ms before it may expire".into();
     broken.rerun = "wallflower conformance --only TIME-2 --seed 1".into();
     broken.timeline = vec![
-        "  12.000 s  heartbeat  renewed".into(),
-        "  16.188 s  list       without the agent".into(),
-        "  17.000 s  earliest instant at which it may be left out".into(),
+        "   12000.000 ms  renew renewed, answered at 12002.312 ms".into(),
+        "   13100.000 ms  list shows healthy, document 1, answered at 13104.000 ms".into(),
+        "   14502.000 ms  list shows degraded, document 1, answered at 14507.250 ms".into(),
+        "   16188.000 ms  list shows expired or gone, answered at 16191.900 ms  <== WRONG".into(),
+        "   17000.000 ms  | X is reached at the earliest".into(),
     ];
     report.requirements.push(requirement(
         "TIME-3",
@@ -137,6 +139,36 @@ pub(crate) fn conformance() -> RunReport {
     report.command = "wallflower conformance --seed 1".into();
     report.target.cpu_seconds = 0.0;
     report.generator = GeneratorReport::default();
+    report
+}
+
+/// Eight hours in thirty phases, with a fault in every third and a hundred kinds of errors.
+pub(crate) fn long() -> RunReport {
+    let mut report = failed();
+    report.scenario = "soak".into();
+    report.duration_ms = 28_800_000;
+    report.intervals = (0..28_800).map(interval).collect();
+    report.phases = (0..30)
+        .map(|index| PhaseReport {
+            name: format!("hour-{}-{}", index / 4, index % 4),
+            start_ms: index * 960_000,
+            end_ms: (index + 1) * 960_000,
+            ..report.phases[1].clone()
+        })
+        .collect();
+    report.faults = (0..10)
+        .map(|index| {
+            let start_ms = index * 2_880_000 + 400_000;
+            fault(
+                &format!("fault-{index}"),
+                "partition",
+                (start_ms, start_ms + 60_000),
+                (Some(40), Some(900)),
+            )
+        })
+        .collect();
+    let kinds = (0..100).map(|kind| (format!("{}", 400 + kind), 1_000 / (kind + 1)));
+    report.calls.entry("probe".into()).or_default().by_result.extend(kinds);
     report
 }
 

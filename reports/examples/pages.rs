@@ -1,0 +1,84 @@
+//! Writes pages for browsers to be tried on: the reports of the tests, or those of runs, from their `report.json`.
+//!
+//! `cargo run -p reports --example pages -- FOLDER [NAME=report.json...]`
+
+// What the tests say of these reports is not asked here.
+#![allow(dead_code, reason = "the tests use all of it")]
+#![allow(clippy::print_stderr, reason = "a program for people")]
+
+#[path = "../tests/all/sample.rs"]
+mod sample;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use reports::compare::{Runs, compare};
+use reports::result::RunReport;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    match write() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().ok_or("usage: pages FOLDER [NAME=report.json...]")?;
+    let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder)?;
+    let mut pages: Vec<(String, RunReport)> = vec![
+        ("passed".into(), sample::passed()),
+        ("failed".into(), sample::failed()),
+        ("conformance".into(), sample::conformance()),
+        ("enormous".into(), sample::enormous()),
+        ("long".into(), sample::long()),
+    ];
+    for argument in arguments {
+        let (name, file) =
+            argument.split_once('=').ok_or_else(|| format!("{argument}: NAME=FILE is needed"))?;
+        let text = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+        let report = serde_json::from_slice(&text).map_err(|error| format!("{file}: {error}"))?;
+        pages.push((name.to_owned(), report));
+    }
+    let (base, other) = (runs(1.0), runs(1.4));
+    let compared = compare(Runs { name: "before", reports: &base }, Runs { name: "after", reports: &other });
+    let mut page = Vec::new();
+    reports::compare::write_page(&[compared], &mut page)?;
+    std::fs::write(folder.join("compare.html"), page)?;
+    for (name, report) in pages {
+        let path = folder.join(format!("{name}.html"));
+        let mut page = Vec::new();
+        reports::html::write(&report, &mut page)?;
+        std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Five runs whose lists take so many times as long, each a little longer than the one before.
+fn runs(times: f64) -> Vec<RunReport> {
+    let run = |number: u32| {
+        let mut report = sample::passed();
+        report.started_at = format!("2026-01-02T03:0{number}:05Z");
+        for phase in &mut report.phases {
+            for (operation, stats) in &mut phase.calls {
+                let times = if operation == "list" { times } else { 1.0 };
+                let factor = times * (1.0 + f64::from(number) / 100.0);
+                stats.response_us.p50 = scaled(stats.response_us.p50, factor);
+                stats.response_us.p99 = scaled(stats.response_us.p99, factor);
+            }
+        }
+        report
+    };
+    (0..5).map(run).collect()
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small positive durations")]
+fn scaled(micros: u64, factor: f64) -> u64 {
+    (micros as f64 * factor).round() as u64
+}
