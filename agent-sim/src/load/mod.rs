@@ -19,6 +19,7 @@
 //! - [`faults`]: does what no agent can: to the registry's process, to the network.
 //! - [`windows`]: every stretch of a phase, for a threshold.
 //! - [`recovery`]: how what went wrong on purpose was got over.
+//! - [`units`]: measured values in the words of their limits.
 //! - [`trace`]: the trace that a call belongs to.
 //! - [`metrics`]: what Prometheus reads of a run while it goes on.
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
@@ -50,6 +51,7 @@ mod shard;
 mod teller;
 mod thresholds;
 mod trace;
+mod units;
 mod watching;
 mod windows;
 mod worker;

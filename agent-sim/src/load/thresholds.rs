@@ -7,6 +7,7 @@ use reports::result::{FaultReport, FreshnessReport, Interval, Percentiles, Thres
 use scenarios::model::{Figure, Limit, Percentile, RecoveryFigure, Threshold, Which};
 
 use super::collector::{OBSERVE, Series};
+use super::units::{Unit, duration_text, short};
 use super::windows::{Arrivals, Samples, Windows, slope_per_minute};
 use crate::measure::{Durations, Timed};
 use crate::plan::{PhaseSpan, micros};
@@ -198,7 +199,8 @@ pub(super) fn judges(threshold: &Threshold, name: &str) -> bool {
 fn by_floor(threshold: &Threshold, floor_us: u64) -> Option<(Limit, String)> {
     let Limit::Duration(limit) = threshold.limit else { return None };
     let times = threshold.floor_times?;
-    let floored_us = floor_us.saturating_mul(u64::from(times));
+    // In whole milliseconds, as limits are written.
+    let floored_us = floor_us.saturating_mul(u64::from(times)).div_ceil(1_000) * 1_000;
     let widened = Limit::Duration(Duration::from_micros(floored_us));
     let unit = Unit::of(threshold.limit);
     let (floored, floor) = (duration_text(floored_us, unit), duration_text(floor_us, unit));
@@ -364,40 +366,6 @@ fn percentile_us(durations: &Durations, percentile: Percentile) -> u64 {
         Percentile::P999 => durations.quantile_us(0.999),
         Percentile::Max => durations.max_us(),
     }
-}
-
-/// The unit that a limit is written in; its value is shown in it too.
-#[derive(Debug, Clone, Copy)]
-enum Unit {
-    Microseconds,
-    Milliseconds,
-    Seconds,
-}
-
-impl Unit {
-    fn of(limit: Limit) -> Self {
-        let text = limit.to_string();
-        match text {
-            text if text.ends_with("us") => Self::Microseconds,
-            text if text.ends_with("ms") => Self::Milliseconds,
-            _ => Self::Seconds,
-        }
-    }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "an hour is far shorter than 2^53 us")]
-fn duration_text(us: u64, unit: Unit) -> String {
-    match unit {
-        Unit::Microseconds => format!("{us}us"),
-        Unit::Milliseconds => format!("{}ms", short(us as f64 / 1_000.0)),
-        Unit::Seconds => format!("{}s", short(us as f64 / 1_000_000.0)),
-    }
-}
-
-/// At most three decimals, none that says nothing.
-fn short(number: f64) -> String {
-    let text = format!("{number:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
