@@ -57,10 +57,11 @@ pub(crate) fn serve(arguments: &Serve) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Half of the cores: the store's writer, the kernel's network stack and the clients need the rest, and calls are too
-/// short to gain from being handed over.
+/// A worker a core, up to four: they share one lock. One worker for two cores takes a tenth less CPU a call, but where the
+/// host takes its core away for 20 ms every call waits: with 100,000 agents the 99 % response was 22 to 40 ms, and 15 to
+/// 25 ms with two.
 fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1)
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
 }
 
 async fn stop(with_stdin: bool, mut ending: EndSignals) {
