@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum as _;
@@ -13,6 +14,7 @@ use scenarios::model::{Target, TargetKind};
 use tokio::sync::watch;
 
 use crate::cli::Conformance;
+use crate::replay;
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 
 pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
@@ -23,8 +25,22 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
     let profile = arguments.profile.to_possible_value();
     let profile = profile.as_ref().map(clap::builder::PossibleValue::get_name);
     let selection = Selection::parse(profile, &arguments.only).map_err(|error| Failure::new(USAGE, error))?;
-    let target = target(arguments)?;
     let folder = run::output_folder(arguments.out.as_deref(), "conformance")?;
+    if let Some(path) = &arguments.replay {
+        let failed = replay::read(path)?;
+        let selection = Selection::parse(None, &failed.ids()).map_err(|error| replay::stale(path, &error))?;
+        let folder = run::output_folder(Some(&folder.join("replay")), "replay")?;
+        let code = run_once(arguments, selection, failed.seed, &folder)?;
+        if code != 0 {
+            return Ok(code);
+        }
+    }
+    run_once(arguments, selection, arguments.seed, &folder)
+}
+
+/// One run into one folder; what failed is left there to be replayed.
+fn run_once(arguments: &Conformance, selection: Selection, seed: u64, folder: &Path) -> Result<u8, Failure> {
+    let target = target(arguments)?;
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(String::new());
     let outcome = run::interruptible(|interrupt| async {
@@ -34,7 +50,7 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
             reference_program,
             store: None,
             selection,
-            seed: arguments.seed,
+            seed,
             history: folder.join(HISTORY),
             rerun: rerun(arguments),
             agents: None,
@@ -47,14 +63,15 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
         outcome
     })?
     .map_err(|error| {
-        run::discard_empty(&folder);
+        run::discard_empty(folder);
         let code =
             if matches!(error, RunError::History { .. } | RunError::Judge(_)) { TROUBLE } else { USAGE };
         Failure::new(code, error)
     })?;
 
-    let (report, code) = report(arguments.seed, outcome);
-    run::close(&report, &folder)?;
+    let (report, code) = report(seed, outcome);
+    run::close(&report, folder)?;
+    replay::write(&report, folder)?;
     Ok(code)
 }
 
