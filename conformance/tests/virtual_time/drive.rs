@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use agent_sim::dialect::wallflower::Wallflower;
-use agent_sim::dialect::{self, Dialect as _, Document, Reading, WireAnswer, WireRequest};
-use registry::virtual_time::{Answered, Asked, Disk, World};
+use agent_sim::dialect::{self, Dialect as _, Document, Reading, WireAnswer};
+use registry::virtual_time::{Disk, World};
 use reports::history::{
-    Abilities, AgentSeen, Answer, Body, CallRecord, Exchange, ExchangeOutcome, FORMAT, Filter, Hardship,
-    Line, Outcome, Policy, ProcessChange, ProcessEvent, RunEnd, RunHeader, Status,
+    Abilities, AgentSeen, Exchange, FORMAT, Filter, Hardship, Line, Outcome, Policy, ProcessChange,
+    ProcessEvent, RunEnd, RunHeader, Status,
 };
 
 use crate::fault::Fault;
 use crate::model::{Model, Shown};
 use crate::schedule::{AGENTS, Act, Call, Schedule, Step, TYPES, VIEWS, Wait};
+use crate::wire::{exchange, record, request};
 
 /// When a run begins on the wall clock.
 const WALL_MS: u64 = 1_700_000_000_000;
@@ -364,45 +365,5 @@ fn filter(view: usize) -> Filter {
         2 => Filter { capability: Some("does-0".to_owned()), ..Filter::default() },
         3 => Filter { agent_type: Some(TYPES[1].to_owned()), ..Filter::default() },
         _ => Filter { status: vec![Status::Degraded], ..Filter::default() },
-    }
-}
-
-fn request(call: &dialect::Call) -> Result<Asked, String> {
-    let wire = Wallflower.request(call).ok_or_else(|| format!("{call:?} has no request"))?;
-    let WireRequest { method, path, headers, body } = wire;
-    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Ok(Asked { method: method.to_owned(), path, headers, body })
-}
-
-fn record(call: &dialect::Call, span: (u64, u64), reading: Reading, http: Option<u16>) -> CallRecord {
-    CallRecord {
-        agent: call.agent_id().map(str::to_owned),
-        op: call.operation(),
-        planned_us: Some(span.0),
-        s_us: span.0,
-        e_us: span.1,
-        outcome: reading.outcome,
-        http,
-        sent: call.sent(),
-        seen: reading.seen,
-        note: reading.note,
-    }
-}
-
-fn exchange(asked: &Asked, answered: &Answered, (sent_us, done_us): (u64, u64)) -> Exchange {
-    let text = String::from_utf8_lossy(&answered.body).into_owned();
-    let body = Body { length: text.len() as u64, text, sha256: None };
-    Exchange {
-        requirement: "VIEW-6".to_owned(),
-        case: String::new(),
-        step: String::new(),
-        sent_us,
-        done_us,
-        method: asked.method.clone(),
-        target: asked.path.clone(),
-        request_headers: Vec::new(),
-        request_body: None,
-        outcome: ExchangeOutcome::Answered(Answer { status: answered.status, headers: Vec::new(), body }),
-        note: None,
     }
 }

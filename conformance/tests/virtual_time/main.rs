@@ -3,6 +3,7 @@
 //!
 //! - `schedule`: what a schedule is, and how one is drawn
 //! - `drive`: runs one, and writes its history
+//! - `wire`: what goes over the wire, and the lines of the history
 //! - `model`: what the contract's table says of each answer
 //! - `fault`: registries that are wrong on purpose, each of which must be found
 //! - `kept`: schedules that failed once, replayed first
@@ -19,6 +20,7 @@ mod fault;
 mod kept;
 mod model;
 mod schedule;
+mod wire;
 
 use std::fmt::Write as _;
 
