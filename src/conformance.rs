@@ -25,10 +25,9 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
     let profile = arguments.profile.to_possible_value();
     let profile = profile.as_ref().map(clap::builder::PossibleValue::get_name);
     let selection = Selection::parse(profile, &arguments.only).map_err(|error| Failure::new(USAGE, error))?;
+    let failed = arguments.replay.as_deref().map(replay::read).transpose()?;
     let folder = run::output_folder(arguments.out.as_deref(), "conformance")?;
-    if let Some(path) = &arguments.replay {
-        let failed = replay::read(path)?;
-        let selection = Selection::parse(None, &failed.ids()).map_err(|error| replay::stale(path, &error))?;
+    if let Some((failed, selection)) = failed {
         let folder = run::output_folder(Some(&folder.join("replay")), "replay")?;
         let code = run_once(arguments, selection, failed.seed, &folder)?;
         if code != 0 {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use conformance::catalogue::Selection;
 use reports::result::{RequirementVerdict, RunReport};
 use serde::{Deserialize, Serialize};
 
@@ -29,13 +30,6 @@ struct FailedRequirement {
     story: Vec<String>,
 }
 
-impl FailedRun {
-    /// The ids of what failed.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        self.requirements.iter().map(|row| row.id.clone()).collect()
-    }
-}
-
 /// Leaves what failed in the run's folder, and says how to run it again; nothing when nothing did.
 pub(crate) fn write(report: &RunReport, folder: &Path) -> Result<(), Failure> {
     let failed = report.requirements.iter().filter(|row| row.verdict == RequirementVerdict::Fail);
@@ -60,8 +54,8 @@ pub(crate) fn write(report: &RunReport, folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads such a file.
-pub(crate) fn read(path: &Path) -> Result<FailedRun, Failure> {
+/// Reads such a file: the run, and what of it is to be run again.
+pub(crate) fn read(path: &Path) -> Result<(FailedRun, Selection), Failure> {
     let shown = path.display();
     let text = std::fs::read(path).map_err(|error| {
         Failure::new(USAGE, format!("cannot read {shown}, which --replay names: {error}"))
@@ -77,10 +71,8 @@ pub(crate) fn read(path: &Path) -> Result<FailedRun, Failure> {
             format!("{shown} names no requirement, so there is nothing to replay"),
         ));
     }
-    Ok(failed)
-}
-
-/// A requirement in the file is known no longer.
-pub(crate) fn stale(path: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::new(USAGE, format!("{}: {error}; remove it from the file", path.display()))
+    let ids: Vec<String> = failed.requirements.iter().map(|row| row.id.clone()).collect();
+    let selection = Selection::parse(None, &ids)
+        .map_err(|error| Failure::new(USAGE, format!("{shown}: {error}; remove it from the file")))?;
+    Ok((failed, selection))
 }
