@@ -20,6 +20,7 @@ use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
 use crate::cli::Conformance;
+use crate::replay;
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 use asked::Asked;
 
@@ -39,10 +40,24 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
         return Ok(0);
     }
     let asked = Asked::of(arguments)?;
+    let failed = arguments.replay.as_deref().map(replay::read).transpose()?;
     let folder = run::output_folder(arguments.out.as_deref(), "conformance")?;
+    if let Some((failed, failed_only)) = failed {
+        let folder = run::output_folder(Some(&folder.join("replay")), "replay")?;
+        let ran = run_once(&asked, &failed_only, failed.seed, &folder, arguments.quiet)?;
+        if ran.code != 0 {
+            return closed(&ran, &folder);
+        }
+    }
     let ran = run_once(&asked, &selection, arguments.seed, &folder, arguments.quiet)
         .inspect_err(|_| run::discard_empty(&folder))?;
-    run::close(&ran.report, &folder)?;
+    closed(&ran, &folder)
+}
+
+/// Prints the closing lines, and leaves what failed to be replayed.
+fn closed(ran: &Ran, folder: &Path) -> Result<u8, Failure> {
+    run::close(&ran.report, folder)?;
+    replay::write(&ran.report, folder)?;
     let (json, badge) = (folder.join("conformance.json"), folder.join("badge.json"));
     // A closed pipe is no fault of the run.
     let _ = writeln!(

@@ -15,6 +15,7 @@
 //! - [`scenario`]: looks at scenario files: what is wrong with them, and what they would ask for.
 //! - [`doctor`]: whether this machine is fit for load tests.
 //! - [`conformance`]: the requirements against a registry, or against all that are found here.
+//! - [`replay`]: what a run against the requirements has failed on, to begin the next with.
 //! - [`progress`]: what is shown while a run goes on.
 //! - [`judge`]: a saved history judged again.
 //! - [`run`]: what the three have in common: output folder, interruption, progress, the closing lines.
@@ -32,6 +33,7 @@ mod judge;
 mod loadtest;
 mod peers;
 mod progress;
+mod replay;
 mod run;
 mod scenario;
 mod serve;

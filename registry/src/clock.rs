@@ -17,6 +17,19 @@ const LONGEST_CALL_US: u64 = 2_000_000;
 pub(crate) struct Clock {
     origin: Instant,
     last_reading_us: AtomicU64,
+    /// What it shows instead of the machine's time.
+    #[cfg(feature = "virtual-time")]
+    hands: Option<std::sync::Arc<Hands>>,
+}
+
+/// Time that is moved by hand, for [`crate::virtual_time`].
+#[cfg(feature = "virtual-time")]
+#[derive(Debug, Default)]
+pub(crate) struct Hands {
+    /// The monotonic clock, in microseconds.
+    pub(crate) now_us: AtomicU64,
+    /// The wall clock, in milliseconds since 1970.
+    pub(crate) wall_ms: AtomicU64,
 }
 
 /// What the clock shows.
@@ -29,7 +42,19 @@ pub(crate) struct Reading {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { origin: Instant::now(), last_reading_us: AtomicU64::new(0) }
+        Self {
+            origin: Instant::now(),
+            last_reading_us: AtomicU64::new(0),
+            #[cfg(feature = "virtual-time")]
+            hands: None,
+        }
+    }
+
+    /// One that shows what these hands show.
+    #[cfg(feature = "virtual-time")]
+    pub(crate) fn by(hands: std::sync::Arc<Hands>) -> Self {
+        let last_reading_us = AtomicU64::new(hands.now_us.load(Ordering::Relaxed));
+        Self { last_reading_us, hands: Some(hands), ..Self::start() }
     }
 
     /// To be called by one at a time, which then judges by this reading before the next is made.
@@ -38,7 +63,7 @@ impl Clock {
         let gap_us = now_us.saturating_sub(self.last_reading_us.swap(now_us, Ordering::Relaxed));
         let now = registry_core::Instant::from_us(i64::try_from(now_us).unwrap_or(i64::MAX));
         Reading {
-            moment: Moment { now, wall: wall_clock() },
+            moment: Moment { now, wall: self.wall() },
             paused_us: (gap_us >= PAUSE_US).then_some(gap_us),
         }
     }
@@ -52,7 +77,19 @@ impl Clock {
         }
     }
 
+    fn wall(&self) -> WallTime {
+        #[cfg(feature = "virtual-time")]
+        if let Some(hands) = &self.hands {
+            return WallTime(hands.wall_ms.load(Ordering::Relaxed));
+        }
+        wall_clock()
+    }
+
     fn now_us(&self) -> u64 {
+        #[cfg(feature = "virtual-time")]
+        if let Some(hands) = &self.hands {
+            return hands.now_us.load(Ordering::Relaxed);
+        }
         u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 

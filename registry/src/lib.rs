@@ -18,6 +18,8 @@
 //! - `mcp`: the same as tools of the Model Context Protocol
 //! - `metrics`: what Prometheus reads
 //! - `testing`: a registry without sockets and without a store, for tests
+//! - `virtual_time`: a whole registry without sockets whose time is moved by hand, for the conformance tests; not built
+//!   unless asked for
 //! - [`seal`]: holds the process to calling nobody, by the kernel
 
 pub mod auth;
@@ -39,5 +41,7 @@ mod store;
 mod testing;
 mod timers;
 pub mod tls;
+#[cfg(feature = "virtual-time")]
+pub mod virtual_time;
 
 pub use store::backup;

@@ -32,6 +32,9 @@ pub(crate) struct Conformance {
     /// The seed of the schedules [default: 1].
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// A failed.json that a run has left: what failed is run first, by the same seed; only if it passes all else is.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
     /// Where the report goes [default: reports/runs/conformance-<UTC time>].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,

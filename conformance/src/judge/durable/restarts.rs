@@ -16,6 +16,9 @@ pub(super) fn check_mortal(subject: &Subject<'_>, sighting: &Sighting, tallies: 
     if latest > view.s || subject.lease.surely_left(view).is_some() {
         return;
     }
+    // A pause of the process is nobody's silence: it ends like a renewal.
+    let before = subject.evidence.pauses.iter().filter(|pause| pause.stopped.s < view.e);
+    let latest = before.map(|pause| pause.continued.e).fold(latest, u64::max);
     // A restart that overlaps the view or the call may count or not: it counts in favour of the registry.
     let restarts: Vec<_> = subject
         .evidence

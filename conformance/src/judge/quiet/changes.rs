@@ -72,7 +72,12 @@ pub(super) fn note(subject: &Subject<'_>, horizon: Horizon, spans: &mut Vec<Span
             let Some(timeout) = timeout.filter(|_| now & (2 << number) != 0) else { continue };
             let earliest = beat.span.s.saturating_add(timeout);
             if renewed_by >= earliest {
-                let latest = beat.act_by.saturating_add(timeout).saturating_add(subject.late_us);
+                let due = |since: u64| since.saturating_add(timeout).saturating_add(subject.late_us);
+                // A pause of the process moves what was still to come.
+                let pauses = subject.evidence.pauses.iter().filter(|pause| pause.continued.e > beat.span.s);
+                let latest = pauses.fold(due(beat.act_by), |latest, pause| {
+                    if pause.stopped.s < latest { latest.max(due(pause.continued.e)) } else { latest }
+                });
                 timers.push(Span { s: earliest, e: latest });
             }
         }

@@ -61,16 +61,17 @@ fn first_call(subject: &Subject<'_>, sightings: &[Sighting], pause: &Pause) -> O
     let lease = &subject.lease;
     let before = lease.surest(Span { s: stopped.s, e: stopped.e }, true)?;
     let lived = lease.beats[before].span.s.saturating_add(subject.timeouts.expires_us) > stopped.e;
-    // A new registration tells nothing of the old lease.
-    let left = lease.leaves.iter().any(|leave| leave.act_by > stopped.s && leave.span.s < pause.continued.e);
-    if !lived || left {
+    if !lived {
         return None;
     }
+    // A new registration tells nothing of the old lease.
     let accepted =
         lease.beats.iter().filter(|beat| beat.certain && !beat.restart && !beat.full).map(|beat| beat.span);
     let refused = sightings.iter().filter(|seen| seen.lane == Lane::Heartbeat).map(|seen| seen.span);
     let until = pause.continued.s.saturating_add(subject.timeouts.expires_us);
     let first =
         accepted.chain(refused).filter(|span| span.e > pause.continued.s).min_by_key(|span| span.e)?;
-    (first.e < until).then_some(first)
+    // Nor does anything behind a deregistration.
+    let left = lease.leaves.iter().any(|leave| leave.act_by > stopped.s && leave.span.s < first.e);
+    (first.e < until && !left).then_some(first)
 }
