@@ -201,14 +201,19 @@ impl Prober {
         self.exchange(case, step, WireRequest::bare("DELETE", format!("/agents/{}", escaped(agent_id)))).await
     }
 
-    /// Ids of different requirements, cases and names never meet.
+    /// Ids of different requirements, cases and names never meet, nor those of two runs: a standing registry remembers
+    /// the epochs of a run before.
     pub(crate) fn id(&self, case: &str, name: &str) -> String {
-        format!("probe-{}-{case}-{name}", self.requirement.to_ascii_lowercase())
+        format!("probe-{}-{}-{case}-{name}", self.run(), self.requirement.to_ascii_lowercase())
+    }
+
+    fn run(&self) -> String {
+        format!("{:x}", self.recorder.clock.origin_ns())
     }
 
     /// The value of the label `suite.case` of all agents of a case.
     pub(crate) fn own(&self, case: &str) -> String {
-        format!("{}-{case}", self.requirement.to_ascii_lowercase())
+        format!("{}-{case}-{}", self.requirement.to_ascii_lowercase(), self.run())
     }
 
     /// The filter for the agents of a case.
