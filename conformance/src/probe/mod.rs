@@ -204,7 +204,7 @@ impl Prober {
     /// Ids of different requirements, cases and names never meet, nor those of two runs: a standing registry remembers
     /// the epochs of a run before.
     pub(crate) fn id(&self, case: &str, name: &str) -> String {
-        format!("probe-{}-{}-{case}-{name}", self.run(), self.requirement.to_ascii_lowercase())
+        format!("probe-{}-{}-{case}-{name}", self.requirement.to_ascii_lowercase(), self.run())
     }
 
     fn run(&self) -> String {
