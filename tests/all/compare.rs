@@ -24,7 +24,7 @@ evict_after = "30s"
 [[fleets]]
 name = "workers"
 agents = 20
-heartbeat = "100ms"
+heartbeat = "50ms"
 
 [[phases]]
 name = "start"
