@@ -34,7 +34,7 @@ duration = "500ms"
 [[phases]]
 name = "steady"
 kind = "hold"
-duration = "1s"
+duration = "2s"
 
 [[thresholds]]
 phase = "steady"
