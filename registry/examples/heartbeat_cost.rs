@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cargo build --release
-//! cargo run --release -p registry --example heartbeat_cost -- target/release/wallflower [AGENTS] [ROUNDS]
+//! cargo run --release -p registry --example heartbeat_cost -- target/release/wallflower [AGENTS] [ROUNDS] [ONLY]
 //! ```
 //!
 //! It prints one line for each kind of call: the median of the rounds, in microseconds of CPU time of all threads of the
@@ -45,11 +45,12 @@ fn main() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match arguments.as_slice() {
         [mode] if mode == "bare" => runtime.block_on(bare()),
-        [program, rest @ ..] if rest.len() <= 2 => {
+        [program, rest @ ..] if rest.len() <= 3 => {
             let number =
                 |at: usize, otherwise| rest.get(at).map_or(Ok(otherwise), |text| text.parse::<usize>());
             let (agents, rounds) = (number(0, AGENTS)?.max(CONNECTIONS), number(1, ROUNDS)?.max(1));
-            LocalSet::new().block_on(&runtime, compare(program, agents, rounds))
+            LocalSet::new()
+                .block_on(&runtime, compare(program, agents, rounds, rest.get(2).map(String::as_str)))
         }
         _ => Err("name the program to measure; see the top of this file".into()),
     }
@@ -122,15 +123,22 @@ impl Kind {
     }
 }
 
-async fn compare(program: &str, agents: usize, rounds: usize) -> Result<(), Failure> {
+async fn compare(program: &str, agents: usize, rounds: usize, only: Option<&str>) -> Result<(), Failure> {
+    tokio::task::spawn_local(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
     let folder = tempfile::tempdir()?;
     let database = folder.path().join("cost.db");
-    let mut serve = Command::new(program);
+    let mut serve = Command::new("taskset");
+    serve.args(["-c", "0", program]);
     // Nobody falls silent during the measurement.
     let policy = "default=5m,10m,20m,60m";
     serve.args(["serve", "--listen", "127.0.0.1:0", "--policy", policy, "--database"]).arg(database);
     let registry = Server::start(&mut serve)?;
-    let yardstick = Server::start(Command::new(std::env::current_exe()?).arg("bare"))?;
+    let yardstick =
+        Server::start(Command::new("taskset").arg("-c").arg("0").arg(std::env::current_exe()?).arg("bare"))?;
 
     // Ten providers that are changed once more at the end, which makes a delta of ten.
     let fleet = Kind::new("register", "200", |number| full(&format!("agent-{number}"), "1.0.0"));
@@ -167,7 +175,7 @@ async fn compare(program: &str, agents: usize, rounds: usize) -> Result<(), Fail
         "{agents} agents, {CONNECTIONS} connections, {rounds} rounds of {CALLS} calls; us of CPU time a call"
     );
     println!("{:<24}{:>10}{:>10}{:>8}{:>16}", "call", "registry", "bare", "ratio", "(all rounds)");
-    for kind in &kinds {
+    for kind in kinds.iter().filter(|kind| only.is_none_or(|only| kind.name.starts_with(only))) {
         // The one is driven, then the other: 0 is for warming up.
         let mut costs = Vec::new();
         for round in 0..=rounds {

@@ -12,7 +12,7 @@ use prometheus::{
 use registry_core::agent::Status;
 use registry_core::figures::{Durations, End};
 
-use crate::http::{HOT_ROUTES, SHED};
+use crate::http::{HOT_ROUTES, POLLED_ROUTES, SHED};
 use crate::shared::Shared;
 
 /// Every figure. Gauges that follow from the core are set when they are read, so that they are exact.
@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
     request_seconds: HistogramVec,
     heartbeats: IntCounterVec,
     /// Series that nearly every call counts into, found once: three searches by label cost 2 % of a lean heartbeat.
-    hot: [HotRoute; 2],
+    hot: [HotRoute; HOT_ROUTES.len()],
     renewed: IntCounter,
     pub(crate) commits: IntCounter,
     pub(crate) commit_failures: IntCounter,
@@ -51,6 +51,8 @@ pub(crate) struct Metrics {
 struct HotRoute {
     route: &'static str,
     answered: IntCounter,
+    /// Of a route that is polled.
+    not_modified: Option<IntCounter>,
     seconds: Histogram,
 }
 
@@ -85,6 +87,7 @@ impl Metrics {
         let hot = |route| HotRoute {
             route,
             answered: requests.with_label_values(&[route, "200"]),
+            not_modified: POLLED_ROUTES.contains(&route).then(|| requests.with_label_values(&[route, "304"])),
             seconds: request_seconds.with_label_values(&[route]),
         };
         let metrics = Self {
@@ -194,9 +197,15 @@ impl Metrics {
 
     /// Counts an answered request.
     pub(crate) fn answered(&self, route: &str, status: StatusCode, seconds: f64) {
-        match self.hot.iter().find(|hot| hot.route == route) {
-            Some(hot) if status == StatusCode::OK => {
-                hot.answered.inc();
+        let hot = self.hot.iter().find(|hot| hot.route == route);
+        let answered = hot.and_then(|hot| match status {
+            StatusCode::OK => Some(&hot.answered),
+            StatusCode::NOT_MODIFIED => hot.not_modified.as_ref(),
+            _ => None,
+        });
+        match (hot, answered) {
+            (Some(hot), Some(answered)) => {
+                answered.inc();
                 hot.seconds.observe(seconds);
             }
             _ => {

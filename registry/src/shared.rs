@@ -10,8 +10,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::connections::Limits;
-use crate::http::Lanes;
 use crate::http::encoding::Encoded;
+use crate::http::{Lanes, Polls};
 use crate::metrics::Metrics;
 use crate::protection::Protection;
 use crate::seal::Seal;
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     /// How long and how much.
     pub(crate) limits: Limits,
     pub(crate) encoded: Encoded,
+    /// What was answered last to those who ask again and again.
+    pub(crate) polls: Polls,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) metrics: Metrics,
     /// What holds this process to calling nobody.
@@ -103,6 +105,7 @@ impl Shared {
             lanes: Lanes::new(&limits, max_connections, metrics.shed.clone()),
             limits,
             encoded: Encoded::default(),
+            polls: Polls::default(),
             core: Mutex::new(core),
             clock,
             unsaved: Notify::new(),

@@ -2,8 +2,10 @@
 //!
 //! - `limits`: how long and how much
 //! - `watched`: a socket that gives up on a peer that does not go on
+//! - `patience`: one timer for many time limits
 
 mod limits;
+mod patience;
 mod watched;
 
 use std::collections::HashMap;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +29,7 @@ use crate::shared::Shared;
 use crate::tls;
 
 pub use limits::Limits;
+pub(crate) use patience::Deadlines;
 use watched::{Stage, Watched};
 
 /// The largest request headers, in bytes; larger ones get 431.
@@ -107,17 +110,22 @@ fn serve(
     let stage = Stage::default();
     let watched_stage = stage.clone();
     let routes = TowerToHyperService::new(router.clone());
-    let reader = http::ReaderPlace::new(&shared.lanes);
+    let connection = http::Connection {
+        peer: http::Peer(peer),
+        reader: http::ReaderPlace::new(&shared.lanes),
+        deadlines: Deadlines::default(),
+    };
     let heard = Arc::clone(shared);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let serving = stage.serve();
         let direct = http::Direct::of(request.method(), request.uri());
         let shared = Arc::clone(&heard);
+        let connection = connection.clone();
         let routed = match direct {
             Some(direct) => Err((direct, request)),
             None => {
-                request.extensions_mut().insert(http::Peer(peer));
-                request.extensions_mut().insert(reader.clone());
+                request.extensions_mut().insert(connection.peer);
+                request.extensions_mut().insert(connection.reader.clone());
                 Ok(routes.call(request))
             }
         };
@@ -126,7 +134,7 @@ fn serve(
                 Ok(answer) => answer.await,
                 Err((direct, request)) => {
                     // In a box, or every idle connection would keep room for it.
-                    Ok(Box::pin(direct.answer(&shared, http::Peer(peer), request)).await)
+                    Ok(Box::pin(direct.answer(&shared, &connection, request)).await)
                 }
             };
             drop(serving);
@@ -141,8 +149,8 @@ fn serve(
         if let Some(stream) = greeted(&shared, stream).await {
             let stream = Watched::new(stream, watched_stage, &shared.limits);
             let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(shared.limits.idle)
+                // `Watched` has the time limits.
+                .header_read_timeout(None)
                 .max_buf_size(HEADER_BYTES)
                 .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = watcher.watch(connection).await {

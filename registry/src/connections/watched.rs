@@ -9,9 +9,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::Limits;
+use super::patience::Patience;
 
 /// Nothing has come yet.
 const NEW: u8 = 0;
@@ -19,7 +20,7 @@ const NEW: u8 = 0;
 const HEADERS: u8 = 1;
 /// A request is being answered; its body has a time limit where it is read.
 const SERVING: u8 = 2;
-/// The last request has its answer, the next has not begun; hyper has a time limit for that.
+/// The last request has its answer, the next has not begun.
 const IDLE: u8 = 3;
 
 /// Where a connection stands, known to its socket and to what serves it.
@@ -54,10 +55,12 @@ pub(super) struct Watched<S> {
     stage: Stage,
     first_byte: Duration,
     headers: Duration,
+    idle: Duration,
     stall: Duration,
     stall_bytes: usize,
-    /// While headers are awaited, with the stage that it is about.
-    reading: Option<(u8, Pin<Box<Sleep>>)>,
+    /// The stage in which more is awaited, and until when.
+    awaited: Option<(u8, Instant)>,
+    reading: Patience,
     /// While the peer does not take what is written.
     writing: Option<Backlog>,
 }
@@ -70,28 +73,29 @@ struct Backlog {
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, stage: Stage, limits: &Limits) -> Self {
-        let Limits { first_byte, headers, stall, stall_bytes, .. } = *limits;
-        Self { stream, stage, first_byte, headers, stall, stall_bytes, reading: None, writing: None }
+        let Limits { first_byte, headers, idle, stall, stall_bytes, .. } = *limits;
+        let (reading, awaited, writing) = (Patience::default(), None, None);
+        Self { stream, stage, first_byte, headers, idle, stall, stall_bytes, awaited, reading, writing }
     }
 
-    /// Ready when the peer has taken too long over the headers. Time counts from the first wait for more.
-    fn poll_headers_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the peer has taken too long over the next request. Time counts from the first wait for more.
+    fn poll_request_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let stage = self.stage.get();
         let limit = match stage {
             NEW => self.first_byte,
             HEADERS => self.headers,
+            IDLE => self.idle,
             _ => {
-                self.reading = None;
+                self.awaited = None;
                 return Poll::Pending;
             }
         };
-        if self.reading.as_ref().is_none_or(|(about, _)| *about != stage) {
-            self.reading = Some((stage, Box::pin(sleep(limit))));
-        }
-        match &mut self.reading {
-            Some((_, end)) => end.as_mut().poll(context),
-            None => Poll::Pending,
-        }
+        let deadline = match self.awaited {
+            Some((about, deadline)) if about == stage => deadline,
+            _ => Instant::now() + limit,
+        };
+        self.awaited = Some((stage, deadline));
+        self.reading.poll(deadline, context)
     }
 
     fn wrote(&mut self, result: &io::Result<usize>) {
@@ -144,11 +148,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(context, buffer) {
             if buffer.filled().len() > filled && matches!(this.stage.get(), NEW | IDLE) {
                 this.stage.0.store(HEADERS, Ordering::Relaxed);
+                this.awaited = None;
             }
             return Poll::Ready(result);
         }
-        ready!(this.poll_headers_late(context));
-        Poll::Ready(Err(late("the headers of a request did not come in time")))
+        ready!(this.poll_request_late(context));
+        Poll::Ready(Err(late("a request did not come in time")))
     }
 }
 
@@ -193,7 +198,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { stall_bytes: 100, ..Limits::default() }
+        Limits { stall_bytes: 100, idle: Duration::from_secs(5_000), ..Limits::default() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -225,6 +230,23 @@ mod tests {
         assert_eq!((error.kind(), read), (io::ErrorKind::TimedOut, 2));
         drop(watched);
         dripping.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_ends_so_long_after_its_last_answer() {
+        let (mut peer, stream) = duplex(64);
+        let stage = Stage::default();
+        let mut watched = Watched::new(stream, stage.clone(), &limits());
+        for pause_s in [1, 4_999, 300] {
+            peer.write_all(b"G").await.unwrap();
+            watched.read_u8().await.unwrap();
+            drop(stage.serve());
+            let pause = Duration::from_secs(pause_s);
+            assert!(tokio::time::timeout(pause, watched.read_u8()).await.is_err(), "{pause_s}");
+        }
+        let idle = Instant::now();
+        assert_eq!(watched.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(idle.elapsed(), Duration::from_secs(5_000 - 300));
     }
 
     #[tokio::test(start_paused = true)]

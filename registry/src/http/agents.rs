@@ -14,9 +14,10 @@ use registry_core::document::AgentId;
 use registry_core::listing::{AgentFilter, LabelTest, View};
 use registry_core::time::Moment;
 
+use super::polls::Question;
 use super::problem::Problem;
 use super::query::{self, Parameters};
-use super::{conditional, filters, json, json_text, pages};
+use super::{conditional, filters, json, json_text, pages, polls};
 use crate::auth::{self, Caller};
 use crate::shared::Shared;
 
@@ -35,11 +36,18 @@ pub(crate) async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let question = Question::of(&uri, &headers);
+    if let Some(question) = &question
+        && let Some(answer) = polls::known(&shared, question, &headers).await
+    {
+        return Ok(answer);
+    }
     let mut parameters = Parameters::of(&uri);
     let request = pages::list_request(&mut parameters, &headers);
     let filter = filter(&mut parameters);
     parameters.finish()?;
-    pages::answer(&shared, &headers, &View::Agents(filter), &request, "agents").await
+    let made = pages::answer(&shared, &headers, &View::Agents(filter), &request, "agents").await?;
+    Ok(polls::keep(&shared, question, made))
 }
 
 fn filter(parameters: &mut Parameters) -> AgentFilter {

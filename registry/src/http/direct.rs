@@ -1,35 +1,64 @@
-//! Heartbeats go past the router: they are nine of ten calls, and finding one of two routes takes no router. Measured
-//! with registry/examples/heartbeat_cost.rs. Whatever is not plainly one of the two is the router's, and gets the same
-//! answer there.
+//! Heartbeats and polls go past the router: they are nearly all calls, and finding one of four routes takes no router.
+//! Measured with bench/. Whatever is not plainly one of the four is the router's, and gets the same answer there.
+
+use std::sync::Arc;
 
 use axum::body::{Body, HttpBody as _};
+use axum::extract::State;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::{Request, Uri};
+use registry_core::intake::BODY_BYTES;
 
 use super::access_log::Peer;
 use super::problem::Problem;
-use super::{Passing, heartbeat, in_time};
+use super::{Passing, ReaderPlace, agents, capabilities, heartbeat, lanes};
 use crate::auth;
+use crate::connections::Deadlines;
 use crate::shared::Shared;
 
 /// The routes, as metrics and tokens name them.
 const BEAT: &str = "/heartbeat";
 const PROBE: &str = "/heartbeat/{agent_id}";
-pub(crate) const HOT_ROUTES: [&str; 2] = [BEAT, PROBE];
+const AGENTS: &str = "/agents";
+const CAPABILITIES: &str = "/capabilities";
+pub(crate) const HOT_ROUTES: [&str; 4] = [BEAT, PROBE, AGENTS, CAPABILITIES];
 
-/// Which of the two a request is.
+/// Those of them whose answers have tags.
+pub(crate) const POLLED_ROUTES: [&str; 2] = [AGENTS, CAPABILITIES];
+
+/// Which of the four a request is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Direct {
     Beat,
     Probe,
+    Agents,
+    Capabilities,
+}
+
+/// What a connection has for all its requests, one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    /// Who is at its other end.
+    pub(crate) peer: Peer,
+    /// Its place among those that read.
+    pub(crate) reader: ReaderPlace,
+    /// Its timer.
+    pub(crate) deadlines: Deadlines,
 }
 
 impl Direct {
     /// `None` for what the router has to look at.
     pub(crate) fn of(method: &Method, uri: &Uri) -> Option<Self> {
-        let rest = uri.path().strip_prefix(BEAT)?;
+        let path = uri.path();
+        if method == Method::GET && path == AGENTS {
+            return Some(Self::Agents);
+        }
+        if method == Method::GET && path == CAPABILITIES {
+            return Some(Self::Capabilities);
+        }
+        let rest = path.strip_prefix(BEAT)?;
         match (method, rest.strip_prefix('/')) {
             (&Method::POST, None) if rest.is_empty() => Some(Self::Beat),
             (&Method::HEAD, Some(id)) if !id.is_empty() && !id.contains(['/', '%']) => Some(Self::Probe),
@@ -41,19 +70,25 @@ impl Direct {
         match self {
             Self::Beat => BEAT,
             Self::Probe => PROBE,
+            Self::Agents => AGENTS,
+            Self::Capabilities => CAPABILITIES,
         }
     }
 
     /// The answer, counted and timed as the router's are.
-    pub(crate) async fn answer(self, shared: &Shared, peer: Peer, request: Request<Incoming>) -> Response {
-        let passing = Passing::begin(shared, request.method(), request.uri(), Some(peer));
-        let answer = match auth::caller(shared, request.method(), Some(self.name()), request.headers()) {
-            Ok(Some(caller)) => {
-                let answer = async { self.call(shared, &caller, request).await.into_response() };
-                in_time(shared, answer).await
+    pub(crate) async fn answer(
+        self,
+        shared: &Arc<Shared>,
+        connection: &Connection,
+        request: Request<Incoming>,
+    ) -> Response {
+        let passing = Passing::begin(shared, request.method(), request.uri(), Some(connection.peer));
+        let answer = match self.admitted(shared, connection, &request) {
+            Ok(caller) => {
+                let answer = async { self.call(shared, &caller, connection, request).await.into_response() };
+                let answer = connection.deadlines.within(shared.limits.answer, answer).await;
+                answer.unwrap_or_else(|| Problem::late().into_response())
             }
-            // Both routes are for callers only.
-            Ok(None) => Problem::not_found("there is no such route").into_response(),
             Err(refusal) => *refusal,
         };
         let answer = if matches!(self, Self::Probe) { bodiless(answer) } else { answer };
@@ -61,18 +96,44 @@ impl Direct {
         answer
     }
 
-    async fn call(
+    fn admitted(
         self,
         shared: &Shared,
+        connection: &Connection,
+        request: &Request<Incoming>,
+    ) -> Result<auth::Caller, Box<Response>> {
+        if let Self::Agents | Self::Capabilities = self
+            && let Some(refusal) = lanes::have_place(shared, self.name(), &connection.reader)
+        {
+            return Err(Box::new(refusal));
+        }
+        let caller = auth::caller(shared, request.method(), Some(self.name()), request.headers())?;
+        // All four routes are for callers only.
+        caller.ok_or_else(|| Box::new(Problem::not_found("there is no such route").into_response()))
+    }
+
+    async fn call(
+        self,
+        shared: &Arc<Shared>,
         caller: &auth::Caller,
+        connection: &Connection,
         request: Request<Incoming>,
     ) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
         match self {
-            Self::Beat => heartbeat::beaten(shared, caller, &parts.uri, &parts.headers, body).await,
+            Self::Beat => {
+                let reading = heartbeat::read(body, BODY_BYTES);
+                let body = connection.deadlines.within(shared.limits.body, reading).await;
+                let body = body.unwrap_or_else(|| Err(Problem::body_timeout()))?;
+                heartbeat::beaten(shared, caller, &parts.uri, &parts.headers, &body).await
+            }
             Self::Probe => {
                 let id = parts.uri.path().get(BEAT.len() + 1..);
                 heartbeat::probed(shared, caller, &parts.uri, id).await
+            }
+            Self::Agents => agents::list(State(Arc::clone(shared)), parts.uri, parts.headers).await,
+            Self::Capabilities => {
+                capabilities::list(State(Arc::clone(shared)), parts.uri, parts.headers).await
             }
         }
     }
@@ -92,10 +153,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_plainly_a_heartbeat_goes_past_the_router() {
+    fn only_what_is_plainly_a_heartbeat_or_a_poll_goes_past_the_router() {
         let of = |method: Method, uri: &str| Direct::of(&method, &uri.parse().unwrap());
         assert!(matches!(of(Method::POST, "/heartbeat?x=1"), Some(Direct::Beat)));
         assert!(matches!(of(Method::HEAD, "/heartbeat/a:b?wiring_revision=1"), Some(Direct::Probe)));
+        assert!(matches!(of(Method::GET, "/agents?limit=1"), Some(Direct::Agents)));
+        assert!(matches!(of(Method::GET, "/capabilities"), Some(Direct::Capabilities)));
         for (method, uri) in [
             (Method::GET, "/heartbeat"),
             (Method::POST, "/heartbeat/"),
@@ -105,6 +168,10 @@ mod tests {
             (Method::HEAD, "/heartbeat/a/b"),
             (Method::HEAD, "/heartbeat/a%2Db"),
             (Method::GET, "/heartbeat/a"),
+            (Method::HEAD, "/agents"),
+            (Method::GET, "/agents/"),
+            (Method::GET, "/agents/a"),
+            (Method::GET, "/capabilitiesx"),
         ] {
             assert!(of(method.clone(), uri).is_none(), "{method} {uri}");
         }

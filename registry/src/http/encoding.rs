@@ -52,6 +52,14 @@ impl Coding {
             _ => plain.to_owned(),
         }
     }
+
+    /// Whether a tag of ours is of an answer that is so written.
+    pub(super) fn is_of(self, tag: &str) -> bool {
+        let open = tag.trim_end_matches('"');
+        let compressed = [Self::Zstd, Self::Gzip];
+        let written = compressed.into_iter().find(|coding| open.ends_with(coding.as_str()));
+        written.unwrap_or(Self::Identity) == self
+    }
 }
 
 /// What `Accept-Encoding` allows, the best first. Never empty: a client that forbids everything gets the plain answer.
@@ -98,18 +106,17 @@ pub(super) struct Text<'a, T> {
     pub(super) write: T,
 }
 
-/// An answer 200 of JSON, written as the first of `accepted` says where that is worth it. Gives how it was written, too.
-pub(super) async fn answer<T: FnOnce() -> String + Send + 'static>(
+/// A text, written as the first of `accepted` says where that is worth it.
+pub(super) async fn write<T: FnOnce() -> String + Send + 'static>(
     shared: &Shared,
     accepted: &[Coding],
     text: Text<'_, T>,
-) -> Result<(Response, Coding), Problem> {
+) -> Result<(Coding, Bytes), Problem> {
     let Text { key, bytes, route, write } = text;
     let coding = accepted.first().copied().unwrap_or(Coding::Identity);
     if coding == Coding::Identity || bytes < SMALLEST {
         let text = if bytes < LARGE { write() } else { apart(write).await? };
-        let body = shared.lanes.weigh(route, text)?;
-        return Ok((varied(json_text(body)), Coding::Identity));
+        return Ok((Coding::Identity, shared.lanes.weigh(route, text)?));
     }
     let cell = shared.encoded.cell(key, coding);
     let compressed = cell.get_or_try_init(|| async {
@@ -118,9 +125,16 @@ pub(super) async fn answer<T: FnOnce() -> String + Send + 'static>(
     });
     let compressed = compressed.await?.clone();
     shared.encoded.trim();
-    let mut answer = varied(json_text(compressed));
-    answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
-    Ok((answer, coding))
+    Ok((coding, compressed))
+}
+
+/// An answer 200 of JSON that is so written.
+pub(super) fn written(coding: Coding, text: Bytes) -> Response {
+    let mut answer = varied(json_text(text));
+    if coding != Coding::Identity {
+        answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+    }
+    answer
 }
 
 /// Does what takes so long that it would hold up other requests of this thread.

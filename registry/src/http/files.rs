@@ -74,8 +74,8 @@ async fn document(
     }
     let text =
         encoding::Text { key: &tag, bytes: text.len(), route: "/openapi.json", write: || text.to_owned() };
-    let (answer, coding) = encoding::answer(&shared, &accepted, text).await?;
-    Ok(conditional::tagged(answer, &coding.tag(&tag)))
+    let (coding, text) = encoding::write(&shared, &accepted, text).await?;
+    Ok(conditional::tagged(encoding::written(coding, text), &coding.tag(&tag)))
 }
 
 /// A strong tag: other bytes have another one. The hash is the same in every process of one build, and a build that

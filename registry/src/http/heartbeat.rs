@@ -38,27 +38,23 @@ async fn beat(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    beaten(&shared, &caller, &uri, &headers, body).await
+    let body = read_in_time(body, BODY_BYTES, shared.limits.body).await?;
+    beaten(&shared, &caller, &uri, &headers, &body).await
 }
 
-/// The same, for whoever comes past the router.
-pub(super) async fn beaten<B>(
+/// The same, for whoever comes past the router, and has read the body.
+pub(super) async fn beaten(
     shared: &Shared,
     caller: &Caller,
     uri: &Uri,
     headers: &HeaderMap,
-    body: B,
-) -> Result<Response, Problem>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-    B::Error: Display,
-{
-    let body = read(body, BODY_BYTES, shared.limits.body).await?;
+    body: &[u8],
+) -> Result<Response, Problem> {
     query::none(uri)?;
     if !is_json(headers) {
         return Err(Problem::not_json());
     }
-    accept(shared, caller, &body).await.map(|answer| super::json(&answer))
+    accept(shared, caller, body).await.map(|answer| super::json(&answer))
 }
 
 /// Takes the JSON of a heartbeat and answers when the store has what the answer rests upon.
@@ -120,28 +116,49 @@ pub(super) async fn probed(
 }
 
 /// Reads a body, in bounded memory and time.
-pub(crate) async fn read<B>(mut body: B, most_bytes: usize, limit: Duration) -> Result<Bytes, Problem>
+pub(crate) async fn read_in_time<B>(body: B, most_bytes: usize, limit: Duration) -> Result<Bytes, Problem>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Display,
 {
+    let read = tokio::time::timeout(limit, read(body, most_bytes)).await;
+    read.unwrap_or_else(|_| Err(Problem::body_timeout()))
+}
+
+/// Reads a body, in bounded memory.
+pub(super) async fn read<B>(mut body: B, most_bytes: usize) -> Result<Bytes, Problem>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
+    // Nearly every body comes in one piece, which is then not copied.
+    let mut first = Bytes::new();
     let mut kept = Vec::new();
     let mut seen_bytes = 0_usize;
-    let reading = async {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Problem::unreadable_body(error.to_string()))?;
-            let Some(data) = frame.data_ref() else { continue };
-            seen_bytes = seen_bytes.saturating_add(data.len());
-            if seen_bytes > DRAINED_BYTES {
-                break;
-            }
-            if seen_bytes <= most_bytes {
-                kept.extend_from_slice(data);
-            }
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Problem::unreadable_body(error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen_bytes = seen_bytes.saturating_add(data.len());
+        if seen_bytes > DRAINED_BYTES {
+            break;
         }
-        if seen_bytes > most_bytes { Err(Problem::too_large()) } else { Ok(Bytes::from(kept)) }
-    };
-    tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(Problem::body_timeout()))
+        if seen_bytes > most_bytes {
+            continue;
+        }
+        if seen_bytes == data.len() {
+            first = data;
+            continue;
+        }
+        if kept.is_empty() {
+            kept.extend_from_slice(&first);
+        }
+        kept.extend_from_slice(&data);
+    }
+    match seen_bytes {
+        seen if seen > most_bytes => Err(Problem::too_large()),
+        seen if seen == first.len() => Ok(first),
+        _ => Ok(kept.into()),
+    }
 }
 
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {

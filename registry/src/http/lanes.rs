@@ -130,7 +130,11 @@ impl ReaderPlace {
 pub(super) fn keep_room(shared: &Shared, request: &Request) -> Option<Response> {
     let route = request.extensions().get::<MatchedPath>().filter(|_| reads(request.method()));
     let route = route.map(MatchedPath::as_str).and_then(lane)?;
-    let place = request.extensions().get::<ReaderPlace>()?;
+    have_place(shared, route, request.extensions().get::<ReaderPlace>()?)
+}
+
+/// The same for one that is known to ask for a list.
+pub(super) fn have_place(shared: &Shared, route: &'static str, place: &ReaderPlace) -> Option<Response> {
     if place.is_taken() {
         return None;
     }

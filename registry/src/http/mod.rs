@@ -5,7 +5,8 @@
 //! - `capabilities`: who provides what
 //! - `events`: what happened
 //! - `status`: policies, health, liveness, metrics
-//! - `direct`: heartbeats, past the router
+//! - `direct`: heartbeats and polls, past the router
+//! - `polls`: what is asked again and again
 //! - `files`: the page for people, the OpenAPI document
 //! - `query`: query parameters, with all that is wrong with them
 //! - `filters`: those that several lists have
@@ -32,6 +33,7 @@ mod fuzz_tests;
 pub(crate) mod heartbeat;
 mod lanes;
 mod pages;
+mod polls;
 mod problem;
 mod query;
 mod status;
@@ -49,9 +51,10 @@ use crate::clock::Stopwatch;
 use crate::shared::Shared;
 pub(crate) use access_log::Peer;
 pub(crate) use agents::LABEL_TESTS;
-pub(crate) use direct::{Direct, HOT_ROUTES};
+pub(crate) use direct::{Connection, Direct, HOT_ROUTES, POLLED_ROUTES};
 pub(crate) use lanes::{Lanes, ReaderPlace, SHED};
 pub(crate) use pages::{DEFAULT_LIMIT, LARGEST_LIMIT};
+pub(crate) use polls::Polls;
 pub(crate) use problem::Problem;
 pub(crate) use status::limits;
 pub(crate) use waiting::LONGEST_WAIT_MS;

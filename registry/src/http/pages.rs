@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::HeaderMap;
-use axum::response::Response;
 use registry_core::Registry;
 use registry_core::candidates::{Candidates, Found};
 use registry_core::changes::Delta;
@@ -14,6 +14,7 @@ use registry_core::time::{Moment, Revision};
 use super::conditional;
 use super::encoding::{self, Coding, Text};
 use super::lanes::Turn;
+use super::polls::{Again, Made};
 use super::problem::Problem;
 use super::query::Parameters;
 use super::waiting::{LONGEST_WAIT_MS, Wait};
@@ -97,7 +98,7 @@ pub(super) async fn answer(
     view: &View,
     request: &ListRequest,
     member: &'static str,
-) -> Result<Response, Problem> {
+) -> Result<Made, Problem> {
     let mut wait = Wait::new(shared, request.wait);
     let route = route_of(view);
     match &request.part {
@@ -105,21 +106,22 @@ pub(super) async fn answer(
             let known = shared
                 .with_all_due(|core, moment| find_known(core, moment, headers, view, asked, request))
                 .await?;
-            if let Some((tag, revision)) = known {
+            if let Some((tag, tags, revision)) = known {
                 if wait.change_after(revision).await? {
                     continue;
                 }
                 shared.shown(revision).await;
-                return Ok(encoding::varied(conditional::not_modified(&tag)));
+                let answer = encoding::varied(conditional::not_modified(&tag));
+                return Ok(Made { answer, again: Some(Again { revision, tags, text: None }) });
             }
             let turn = shared.lanes.turn(route).await?;
             let (tag, page) = find_page(shared, view, asked).await?;
             let revision = page.revision;
-            let answer = page_answer(shared, request, &tag, page, (route, member)).await?;
+            let made = page_answer(shared, request, &tag, page, (route, member)).await?;
             // The answer is made: whoever waits for the store takes no turn from others.
             drop(turn);
             shared.shown(revision).await;
-            return Ok(answer);
+            return Ok(made);
         },
         Part::Since { store_id, since } => {
             let mut seen = None;
@@ -135,9 +137,11 @@ pub(super) async fn answer(
                         continue;
                     }
                 }
-                let answer = delta_answer(shared, request, view, (store_id, *since), delta).await?;
+                let (coding, text) = delta_text(shared, request, view, (store_id, *since), delta).await?;
                 shared.shown(revision).await;
-                return Ok(answer);
+                let answer = encoding::written(coding, text.clone());
+                let again = Some(Again { revision, tags: Vec::new(), text: Some((coding, text)) });
+                return Ok(Made { answer, again });
             }
         }
     }
@@ -150,7 +154,7 @@ fn route_of(view: &View) -> &'static str {
     }
 }
 
-/// The tag and the revision of a page that the asker has.
+/// Of a page that the asker has: its tag, all tags that it may have for this asker, and its revision.
 fn find_known(
     core: &mut Registry,
     moment: Moment,
@@ -158,11 +162,16 @@ fn find_known(
     view: &View,
     page: &PageRequest,
     request: &ListRequest,
-) -> Result<Option<(String, Revision)>, CursorFault> {
-    let tag = core.tag(moment, view, page)?;
-    let mut variants = request.accepted.iter().chain([&Coding::Identity]).map(|coding| coding.tag(&tag));
-    let known = variants.find(|variant| conditional::is_known(headers, variant));
-    Ok(known.map(|known| (known, core.revision())))
+) -> Result<Option<(String, Vec<String>, Revision)>, CursorFault> {
+    let tags = variants(request, &core.tag(moment, view, page)?);
+    let known = tags.iter().find(|tag| conditional::is_known(headers, tag)).cloned();
+    Ok(known.map(|known| (known, tags, core.revision())))
+}
+
+/// The tags of a page, one for each way in which this asker may have it.
+fn variants(request: &ListRequest, tag: &str) -> Vec<String> {
+    let codings = request.accepted.iter().filter(|coding| **coding != Coding::Identity);
+    codings.chain([&Coding::Identity]).map(|coding| coding.tag(tag)).collect()
 }
 
 /// A page and its tag. A long list is gathered in steps, so that heartbeats come in between.
@@ -218,13 +227,17 @@ async fn page_answer(
     tag: &str,
     page: Page,
     (route, member): (&'static str, &'static str),
-) -> Result<Response, Problem> {
+) -> Result<Made, Problem> {
     let bytes = bytes_of(page.entries());
     let store_id = Arc::clone(&shared.store_id);
+    // Where a cursor leads to is kept for a while only.
+    let (revision, goes_on) = (page.revision, page.next_cursor.is_some());
     let write = move || page_text(&page, &store_id, member);
     let text = Text { key: tag, bytes, route, write };
-    let (answer, coding) = encoding::answer(shared, &request.accepted, text).await?;
-    Ok(conditional::tagged(answer, &coding.tag(tag)))
+    let (coding, text) = encoding::write(shared, &request.accepted, text).await?;
+    let answer = conditional::tagged(encoding::written(coding, text.clone()), &coding.tag(tag));
+    let again = Again { revision, tags: variants(request, tag), text: Some((coding, text)) };
+    Ok(Made { answer, again: (!goes_on).then_some(again) })
 }
 
 /// `seen` is a revision at which there was no difference yet. What takes more than a step takes a turn.
@@ -265,19 +278,19 @@ async fn find_delta<'a>(
     }
 }
 
-async fn delta_answer(
+async fn delta_text(
     shared: &Shared,
     request: &ListRequest,
     view: &View,
     (store_id, since): (&str, Revision),
     delta: Delta,
-) -> Result<Response, Problem> {
+) -> Result<(Coding, Bytes), Problem> {
     let key = format!("{store_id} {} {} {view:?}", since.0, delta.revision.0);
     let bytes = bytes_of(&delta.changed) + bytes_of(&delta.removed);
     let store_id = store_id.to_owned();
-    let write = move || delta_text(&store_id, since, &delta);
+    let write = move || write_delta(&store_id, since, &delta);
     let text = Text { key: &key, bytes, route: route_of(view), write };
-    Ok(encoding::answer(shared, &request.accepted, text).await?.0)
+    encoding::write(shared, &request.accepted, text).await
 }
 
 fn bytes_of(texts: &[Arc<str>]) -> usize {
@@ -298,7 +311,7 @@ fn page_text(page: &Page, store_id: &str, member: &str) -> String {
 }
 
 /// Neither ids nor names of capabilities hold anything that JSON must escape.
-fn delta_text(store_id: &str, since: Revision, delta: &Delta) -> String {
+fn write_delta(store_id: &str, since: Revision, delta: &Delta) -> String {
     let (since, revision) = (since.0, delta.revision.0);
     let mut text =
         format!("{{\"store_id\":\"{store_id}\",\"since\":{since},\"revision\":{revision},\"changed\":[");

@@ -56,7 +56,7 @@ impl Endpoint {
     /// Every answer with a body is one JSON object, whatever the client declares or asks.
     pub(super) async fn answer(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let body = match heartbeat::read(body, BODY_BYTES + ENVELOPE_BYTES, self.body_limit).await {
+        let body = match heartbeat::read_in_time(body, BODY_BYTES + ENVELOPE_BYTES, self.body_limit).await {
             Ok(body) => body,
             Err(problem) => return refusal(problem.status(), INVALID_REQUEST, problem.detail(), None),
         };

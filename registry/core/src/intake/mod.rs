@@ -3,6 +3,7 @@
 //! Fields are parsed one by one from their raw text, so that one bad field hides no other.
 
 mod fields;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +56,10 @@ pub struct Fault {
 
 /// Reads a heartbeat. The faults are in the order of the contract's table, and never none.
 pub fn heartbeat(body: &[u8]) -> Result<Heartbeat, Vec<Fault>> {
+    plain::heartbeat(body).map_or_else(|| by_field(body), Ok)
+}
+
+fn by_field(body: &[u8]) -> Result<Heartbeat, Vec<Fault>> {
     let members = members(body)?;
     let mut fields = Fields::new();
     let get = |name: &str| members.get(name).copied();

@@ -1,5 +1,6 @@
 //! Every rule of section 4.1 broken in turn, and all at once.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -185,4 +186,111 @@ fn metadata_is_kept_byte_for_byte() {
         document.metadata.expect("metadata").as_json(),
         r#"{ "n": 1.10, "big": 12345678901234567890123 }"#
     );
+}
+
+/// JSON of some member of a heartbeat: right, wrong, and odd.
+fn some_value() -> impl Strategy<Value = String> {
+    let texts = prop::sample::select(vec![
+        r#""agent-1""#,
+        r#""""#,
+        r#""healthy""#,
+        r#""degraded""#,
+        r#""-x""#,
+        r#""1.2.3""#,
+        r#""^1, <2""#,
+        r#""a\u0062""#,
+        r#""http://h:1/p""#,
+        r#""http://""#,
+        r#""\ud800""#,
+        "null",
+        "true",
+        "7",
+        "-0",
+        "1.5",
+        "1e3",
+        "18446744073709551616",
+        "[]",
+        "{}",
+        r#"["x","x"]"#,
+        r#"[""]"#,
+        r#"{"k":"v","k":"w"}"#,
+        r#"{"k":1}"#,
+        r#"{"a\u0062":"v"}"#,
+        r#"[["c"]]"#,
+        r#"[{"name":"c"}]"#,
+        r#"[{"name":"c"},{"name":"c"}]"#,
+        r#"[{"name":"c","version":"1.0.0","tags":["t"],"description":"d"}]"#,
+        r#"[{"name":"c","name":"d"}]"#,
+        r#"[{"name":"c","tags":null}]"#,
+        r#"[{"capability":"c","version":">=1, <2"}]"#,
+        r#"[{"capability":"c","version":"x"}]"#,
+        r#" { "deep" : [ 1 , { } ] } "#,
+        r#"{"n":1e999}"#,
+        "01",
+        "",
+    ]);
+    texts.prop_map(str::to_owned)
+}
+
+fn some_body() -> impl Strategy<Value = String> {
+    let names = prop::sample::select(vec![
+        "agent_id",
+        "agent_id",
+        "agent_id",
+        "status",
+        "incarnation",
+        "sequence",
+        "wiring_revision",
+        "capabilities",
+        "capabilities",
+        "agent_type",
+        "endpoint",
+        "dependencies",
+        "labels",
+        "metadata",
+        "later",
+        "agent\\u005fid",
+    ]);
+    let members = prop::collection::vec((names, some_value()), 0..8);
+    let edges = prop::sample::select(vec![
+        ("{", "}"),
+        ("{", "}"),
+        ("{", "}"),
+        (" \n{", "} "),
+        ("[", "]"),
+        ("{", "} x"),
+    ]);
+    (members, edges, any::<bool>()).prop_map(|(members, (open, close), has_id)| {
+        let first = has_id.then(|| r#""agent_id":"a""#.to_owned());
+        let rest = members.into_iter().map(|(name, value)| format!("\"{name}\":{value}"));
+        format!("{open}{}{close}", first.into_iter().chain(rest).collect::<Vec<_>>().join(","))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    /// The short way finds what the long way finds, or leaves it to it.
+    #[test]
+    fn the_short_way_and_the_long_way_agree(body in some_body()) {
+        if let Some(plain) = plain::heartbeat(body.as_bytes()) {
+            prop_assert_eq!(Ok(plain), by_field(body.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn what_is_plain_goes_the_short_way() {
+    let lean = br#"{"agent_id":"a","status":"healthy","incarnation":1,"sequence":2,"wiring_revision":3,"later":[1]}"#;
+    let full =
+        br#" {"agent_id":"a","agent_type":"t","endpoint":"http://h/","labels":{"k":"v"},"metadata":{"m":1},
+        "capabilities":[{"name":"c","version":"1.0.0","tags":["t"],"description":"d"}],
+        "dependencies":[{"capability":"c","version":"^1","tags":["t"]}]}"#;
+    for body in [lean.as_slice(), full.as_slice()] {
+        let plain = plain::heartbeat(body);
+        assert!(plain.is_some());
+        assert_eq!(plain.ok_or(vec![]), by_field(body));
+    }
+    // Bytes that are no UTF-8 hide in what nobody looks at.
+    assert!(plain::heartbeat(b"{\"agent_id\":\"a\",\"later\":\"\xff\"}").is_none());
 }
