@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::progress::Show;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod conformance;
@@ -147,8 +148,11 @@ pub(crate) struct Loadtest {
     /// Where Prometheus reads the generator's own figures while the run goes on (docs/metrics.md) [default: nowhere].
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics_listen: Option<SocketAddr>,
-    /// Print the closing lines only.
-    #[arg(long)]
+    /// What is shown while the run goes on.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub(crate) progress: Show,
+    /// Print the closing lines only: `--progress none`.
+    #[arg(long, conflicts_with = "progress")]
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) series: Series,

@@ -87,7 +87,7 @@ fn run_once(
     let (applying, not_asked) = asked.split(selection)?;
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(String::new());
-    let outcome = run::interruptible(|interrupt| async {
+    let outcome = run::interruptible(|interrupt| async move {
         let printer = tokio::spawn(crate::progress::show_stages(shown, quiet));
         let routes = asked.registry.provoke.iter();
         let options = RunOptions {
@@ -102,7 +102,7 @@ fn run_once(
             routes: routes.map(|route| (route.method, route.path.clone())).collect(),
             agents: None,
             wave_agents: None,
-            interrupt,
+            interrupt: interrupt.subscribe(),
             progress,
         };
         let outcome = conformance::live::run(options).await;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::cli::Loadtest;
 use crate::compare::{self, Side};
+use crate::progress::{self, Show, Way};
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 
 pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
@@ -67,8 +68,8 @@ fn worse(a: u8, b: u8) -> u8 {
 /// How a run is made, beside its scenario.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct How {
-    /// Whether nothing is printed before its end.
-    pub(crate) quiet: bool,
+    /// What is shown before its end.
+    pub(crate) show: Show,
     /// Whether each call carries a `traceparent`.
     pub(crate) traceparent: bool,
     /// Where Prometheus reads the generator's own figures.
@@ -77,7 +78,8 @@ pub(crate) struct How {
 
 impl How {
     pub(crate) fn of(arguments: &Loadtest) -> Self {
-        Self { quiet: arguments.quiet, traceparent: arguments.traceparent, metrics: arguments.metrics_listen }
+        let show = if arguments.quiet { Show::None } else { arguments.progress };
+        Self { show, traceparent: arguments.traceparent, metrics: arguments.metrics_listen }
     }
 }
 
@@ -219,16 +221,19 @@ fn aim(scenario: &mut Scenario, url: &str, dialect: Option<&str>) -> Result<(), 
 
 fn drive(scenario: &Scenario, history: &Path, how: How) -> Result<LoadOutcome, Failure> {
     let reference_program = run::own_program()?;
-    let (progress, shown) = watch::channel(Progress::default());
+    let way = progress::way(how.show)?;
+    let (told, shown) = watch::channel(Progress::default());
     let metrics = how.metrics.map(|address| metrics_at(address, shown.clone())).transpose()?;
-    if let Some(metrics) = metrics.as_ref().filter(|_| !how.quiet) {
+    if let Some(metrics) = metrics.as_ref().filter(|_| way != Way::Silent) {
         let _ = writeln!(std::io::stderr().lock(), "metrics at {}", metrics.url());
     }
-    let outcome = run::interruptible(|interrupt| async {
-        let printer = tokio::spawn(crate::progress::show_load(shown, how.quiet));
+    let outcome = run::interruptible(|interrupt| async move {
+        let printer = tokio::spawn(progress::show_load(shown, way, interrupt.clone()));
+        let interrupt = interrupt.subscribe();
         let history = history.to_path_buf();
         let (seed, traceparent) = (scenario.seed, how.traceparent);
-        let options = LoadOptions { seed, reference_program, history, traceparent, interrupt, progress };
+        let options =
+            LoadOptions { seed, reference_program, history, traceparent, interrupt, progress: told };
         let outcome = agent_sim::load::run(scenario, options).await;
         let _ = printer.await;
         outcome

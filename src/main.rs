@@ -16,7 +16,7 @@
 //! - [`doctor`]: whether this machine is fit for load tests.
 //! - [`conformance`]: the requirements against a registry, or against all that are found here.
 //! - [`replay`]: what a run against the requirements has failed on, to begin the next with.
-//! - [`progress`]: what is shown while a run goes on.
+//! - [`progress`]: what is shown while a run goes on, as plain lines; [`live`] is the view on a terminal.
 //! - [`judge`]: a saved history judged again.
 //! - [`run`]: what the three have in common: output folder, interruption, progress, the closing lines.
 
@@ -30,6 +30,7 @@ mod conformance;
 mod doctor;
 mod events;
 mod judge;
+mod live;
 mod loadtest;
 mod peers;
 mod progress;

@@ -8,6 +8,7 @@ use scenarios::model::{Scenario, Target, TargetKind};
 
 use crate::cli::Peers;
 use crate::loadtest;
+use crate::progress::Show;
 use crate::run::{self, Failure, INTERRUPTED, TROUBLE, USAGE};
 
 /// Those that come with the program, from its root folder; the reference first, since it is always there.
@@ -101,7 +102,8 @@ fn run_one(file: &Path, scenario: &Scenario, folder: &Path, quiet: bool) -> (Pee
     let not_started = without_figures(State::NotStarted, String::new());
     let ran = run::output_folder(Some(&folder), "")
         .and_then(|folder| {
-            loadtest::run_once(scenario, &folder, loadtest::How { quiet, ..Default::default() }, None)
+            let show = if quiet { Show::None } else { Show::Auto };
+            loadtest::run_once(scenario, &folder, loadtest::How { show, ..Default::default() }, None)
                 .inspect_err(|_| run::discard_empty(&folder))
         })
         .and_then(|(report, _)| {

@@ -107,8 +107,9 @@ pub(crate) fn command_line(arguments: impl Iterator<Item = String>) -> String {
         .join(" ")
 }
 
-/// Runs `work` to its end with a flag that ctrl-c or SIGTERM sets; a second one ends the program at once.
-pub(crate) fn interruptible<T, F>(work: impl FnOnce(watch::Receiver<bool>) -> F) -> Result<T, Failure>
+/// Runs `work` to its end with a flag that ctrl-c or SIGTERM sets, and `work` may set; a second signal ends the program
+/// at once.
+pub(crate) fn interruptible<T, F>(work: impl FnOnce(watch::Sender<bool>) -> F) -> Result<T, Failure>
 where
     F: Future<Output = T>,
 {
@@ -119,20 +120,27 @@ where
         .build()
         .map_err(|error| Failure::new(TROUBLE, format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
-        let (set, flag) = watch::channel(false);
+        let flag = watch::Sender::new(false);
+        let set = flag.clone();
         let signals = tokio::spawn(async move {
             for count in 0.. {
                 end_signal().await;
                 if count > 0 {
-                    std::process::exit(i32::from(INTERRUPTED));
+                    give_up();
                 }
-                let _ = set.send(true);
+                set.send_replace(true);
             }
         });
         let result = work(flag).await;
         signals.abort();
         Ok(result)
     })
+}
+
+/// Ends the program at once; the terminal is left as it was found.
+pub(crate) fn give_up() -> ! {
+    crate::live::leave();
+    std::process::exit(i32::from(INTERRUPTED))
 }
 
 /// Runs what is done with one short call after the other.

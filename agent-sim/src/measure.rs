@@ -248,6 +248,8 @@ pub struct Tally {
     pub cut_off: u64,
     /// Ended calls by HTTP status or by how they failed.
     pub by_result: BTreeMap<ResultKind, u64>,
+    /// The errors among them.
+    pub by_error: BTreeMap<ResultKind, u64>,
     /// Their durations.
     pub latencies: Latencies,
 }
@@ -261,8 +263,12 @@ impl Tally {
             return;
         }
         self.count += 1;
-        self.errors += u64::from(call.outcome.is_error());
-        *self.by_result.entry(ResultKind::of(call)).or_default() += 1;
+        let result = ResultKind::of(call);
+        *self.by_result.entry(result).or_default() += 1;
+        if call.outcome.is_error() {
+            self.errors += 1;
+            *self.by_error.entry(result).or_default() += 1;
+        }
     }
 
     /// Calls that the registry answered, with whatever status.
@@ -291,15 +297,19 @@ impl Tally {
         for (result, count) in &other.by_result {
             *self.by_result.entry(*result).or_default() += count;
         }
+        for (result, count) in &other.by_error {
+            *self.by_error.entry(*result).or_default() += count;
+        }
     }
 
     /// Forgets the counts but for names of results, and keeps the memory.
     pub fn reset(&mut self) {
-        let Self { planned, sent, count, errors, misses, cut_off, by_result, latencies } = self;
+        let Self { planned, sent, count, errors, misses, cut_off, by_result, by_error, latencies } = self;
         for counter in [planned, sent, count, errors, misses, cut_off] {
             *counter = 0;
         }
         by_result.clear();
+        by_error.clear();
         latencies.reset();
     }
 

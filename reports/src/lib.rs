@@ -8,7 +8,7 @@
 //! - [`conformance`]: what a conformance run has to show to others, as JSON, a table and a badge.
 //! - [`peers`]: several registries that were put through one scenario, side by side.
 //! - `chart`: the numbers that the page's charts draw, bounded.
-//! - `words`: figures and foreign text as people read them.
+//! - [`words`]: figures and foreign text as people read them.
 
 pub mod compare;
 pub mod conformance;
@@ -20,9 +20,9 @@ pub mod peers;
 pub mod result;
 pub mod terminal;
 pub mod verdict;
+pub mod words;
 
 mod chart;
-mod words;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

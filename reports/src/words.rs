@@ -11,7 +11,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// As [`plain`], on one line.
-pub(crate) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     plain(text).replace('\n', " ")
 }
 
@@ -29,7 +29,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// `12,345`.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -42,7 +42,7 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// Microseconds with three digits and their unit: `512 us`, `1.23 ms`, `45.6 s`.
-pub(crate) fn micros(micros: u64) -> String {
+pub fn micros(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} us"),
         // What rounds up to the next unit is written in it.
@@ -52,12 +52,12 @@ pub(crate) fn micros(micros: u64) -> String {
 }
 
 /// Milliseconds since the run began, as seconds: `12.3 s`.
-pub(crate) fn since_start(millis: u64) -> String {
+pub fn since_start(millis: u64) -> String {
     format!("{:.1} s", millis as f64 / 1e3)
 }
 
 /// Bytes with three digits: `12.3 MB`.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..999_500 => format!("{} kB", three_digits(bytes as f64 / 1e3)),
@@ -67,7 +67,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// A rate or another figure that needs no more than three digits: `0.25`, `12.3`, `1,234`.
-pub(crate) fn rate(value: f64) -> String {
+pub fn rate(value: f64) -> String {
     if value.abs() < 999.5 { three_digits(value) } else { count(value.round().max(0.0) as u64) }
 }
 

@@ -59,7 +59,7 @@ metric = "heartbeat.errors"
 limit = "0%"
 "#;
 
-fn small(folder: &Path) -> String {
+pub(crate) fn small(folder: &Path) -> String {
     let path = folder.join("small.toml");
     std::fs::write(&path, SMALL).unwrap();
     path.display().to_string()

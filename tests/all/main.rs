@@ -20,6 +20,7 @@ mod faults;
 mod foreign;
 mod harness_token;
 mod kills;
+mod live;
 mod loadtest;
 mod loadtest_metrics;
 mod not_judged;

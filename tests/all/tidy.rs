@@ -18,12 +18,13 @@ const WHO_MAY_IMPORT_WHOM: [(&str, &str, &[&str]); 7] = [
 ];
 
 /// What only one place may name.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("sqlx::", &["registry/src/store/sqlite"]),
     ("rmcp::", &["registry/src/mcp"]),
     ("reqwest::", &["agent-sim/src/client.rs"]),
     ("mio::", &["agent-sim/src/load"]),
     ("httparse::", &["agent-sim/src/load/network"]),
+    ("ratatui::", &["src/live"]),
     ("procfs::", &["agent-sim/src/process", "registry/src/seal"]),
     ("Instant::now", &["registry/src/clock.rs", "agent-sim/src/clock.rs"]),
     ("SystemTime::now", &["registry/src/clock.rs", "agent-sim/src/clock.rs"]),

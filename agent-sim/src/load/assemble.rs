@@ -15,7 +15,7 @@ use super::network::Network;
 use super::network::http::Common;
 use super::observer::Observer;
 use super::sampler::{self, Costs, Watched};
-use super::{Progress, parts_of};
+use super::{Outline, Progress, parts_of};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::dialect::Dialect;
@@ -76,6 +76,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> std::io::Result<Driver> {
         unfilled: VecDeque::new(),
         history: parts.history,
         progress: parts.progress,
+        outline: Arc::new(Outline::of(&scenario.name, plan)),
         limit: usize::try_from(parts.limit).unwrap_or(usize::MAX).max(1),
         timeout_us: micros(scenario.call_timeout),
         lag_limit_us: lag_limit_us(plan.shortest_period_us().unwrap_or(u64::MAX)),

@@ -1,6 +1,6 @@
 //! Counts every call by phase, by operation and by second.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use reports::history::{Operation, Outcome};
 use reports::result::{CallStats, FaultReport, Interval, Percentiles, ThresholdReport};
@@ -8,17 +8,16 @@ use scenarios::model::{PhaseKind, Threshold};
 use serde::{Deserialize, Serialize};
 
 use super::arrivals::Arrivals;
+use super::lately::{Lately, Responses};
 use super::metrics::{Buckets, Figures};
+use super::progress::{BrokenThreshold, ErrorKind};
 use super::thresholds::{Beside, Watch};
-use crate::measure::{Durations, Tally, Timed};
+use crate::measure::{Durations, ResultKind, Tally, Timed};
 use crate::plan::PhaseSpan;
 use crate::plan::faults::PlannedFault;
 
 /// A call's name in reports: its operation, or `observe` for the harness's own reading, which is no agent's load.
 pub(super) const OBSERVE: &str = "observe";
-
-/// The live percentiles look back so many seconds.
-const LIVE_SECONDS: usize = 10;
 
 /// Everything measured of a run. Grows by one small [`Interval`] a second and otherwise not with its length.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ pub(super) struct Collector {
     second: Second,
     /// The present second since the run began.
     now_second: u64,
-    recent: VecDeque<Durations>,
+    lately: Lately,
     intervals: Vec<Interval>,
     arrivals: Arrivals,
     own_misses: u64,
@@ -48,7 +47,7 @@ struct Second {
     sent: u64,
     errors: u64,
     misses: u64,
-    response: Durations,
+    responses: Responses,
     lag: Durations,
     in_flight: u64,
     peak_100ms: u64,
@@ -88,7 +87,7 @@ impl Collector {
             watches,
             second: Second::default(),
             now_second: 0,
-            recent: VecDeque::new(),
+            lately: Lately::default(),
             intervals: Vec::new(),
             arrivals: Arrivals::default(),
             own_misses: 0,
@@ -159,7 +158,7 @@ impl Collector {
         self.second.lag.record(call.lag_us());
         self.second.errors += u64::from(call.outcome.is_error());
         if call.outcome != Outcome::CutOff && call.op != Operation::Watch {
-            self.second.response.record(call.response_us());
+            self.second.responses.record(call.op, call.response_us());
         }
     }
 
@@ -188,6 +187,8 @@ impl Collector {
     pub(super) fn close_second(&mut self, agents: u64, in_flight: usize) {
         let in_flight = u64::try_from(in_flight).unwrap_or(u64::MAX);
         let second = &mut self.second;
+        let response = self.lately.close(&mut second.responses);
+        self.buckets.0.add(response);
         self.intervals.push(Interval {
             second: self.now_second,
             agents,
@@ -195,19 +196,14 @@ impl Collector {
             sent: second.sent,
             errors: second.errors,
             misses: second.misses,
-            response_us: second.response.percentiles(),
+            response_us: response.percentiles(),
             lag_p99_us: second.lag.quantile_us(0.99),
             in_flight: second.in_flight.max(in_flight),
             peak_100ms: std::mem::take(&mut second.peak_100ms),
             ..Interval::default()
         });
-        self.buckets.0.add(&second.response);
         self.buckets.1.add(&second.lag);
         self.watches.iter_mut().for_each(|watch| watch.close_second(self.now_second));
-        let mut oldest =
-            if self.recent.len() < LIVE_SECONDS { None } else { self.recent.pop_front() }.unwrap_or_default();
-        oldest.reset();
-        self.recent.push_back(std::mem::replace(&mut second.response, oldest));
         second.lag.reset();
         (second.planned, second.sent, second.errors, second.misses, second.in_flight) =
             (0, 0, 0, 0, in_flight);
@@ -224,11 +220,37 @@ impl Collector {
         self.intervals.last().cloned().unwrap_or_default()
     }
 
+    /// The last so many intervals that are over, oldest first.
+    pub(super) fn last_intervals(&self, most: usize) -> &[Interval] {
+        self.intervals.get(self.intervals.len().saturating_sub(most)..).unwrap_or_default()
+    }
+
     /// Response of the last ten seconds.
-    pub(super) fn recent(&self) -> Percentiles {
-        let mut all = Durations::default();
-        self.recent.iter().for_each(|second| all.merge(second));
-        all.percentiles()
+    pub(super) fn lately(&self) -> &Lately {
+        &self.lately
+    }
+
+    /// Errors so far by operation and kind, the most frequent first.
+    pub(super) fn errors_by_kind(&self) -> Vec<ErrorKind> {
+        let mut counts: BTreeMap<(&'static str, ResultKind), u64> = BTreeMap::new();
+        for (kind, tally) in self.phases.iter().flatten() {
+            for (error, count) in &tally.by_error {
+                *counts.entry((kind.name(), *error)).or_default() += count;
+            }
+        }
+        let named = |((operation, error), count): ((&'static str, ResultKind), u64)| ErrorKind {
+            operation,
+            kind: error.name(),
+            count,
+        };
+        let mut kinds: Vec<ErrorKind> = counts.into_iter().map(named).collect();
+        kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count));
+        kinds
+    }
+
+    /// Thresholds that will be broken at the end whatever comes.
+    pub(super) fn surely_broken(&self) -> Vec<BrokenThreshold> {
+        self.watches.iter().filter_map(Watch::surely_broken).collect()
     }
 
     /// What was counted so far. Durations are those of the seconds that are over.

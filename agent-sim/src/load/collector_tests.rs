@@ -83,9 +83,9 @@ fn live_percentiles_look_back_ten_seconds_and_no_further() {
     let mut collector = collector();
     make(&mut collector, series(1, false), Outcome::Shown);
     collector.advance(10_000_000, 0, 0);
-    assert_eq!(collector.recent().max, 3_000);
+    assert_eq!(collector.lately().all().max, 3_000);
     collector.advance(11_000_000, 0, 0);
-    assert_eq!(collector.recent().max, 0);
+    assert_eq!(collector.lately().all().max, 0);
 }
 
 #[test]

@@ -9,7 +9,6 @@ use reports::history::{Line, Operation, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
-use super::Progress;
 use super::agents::{Agents, Due, Task};
 use super::calls::{Flight, cut_short};
 use super::collector::Series;
@@ -19,6 +18,7 @@ use super::ledger::{Event, Ledger};
 use super::network::Network;
 use super::observer::{Observed, Observer};
 use super::sampler::{Costs, Sample};
+use super::{Outline, Progress};
 use crate::client::Answered;
 use crate::clock::Clock;
 use crate::dialect::Dialect;
@@ -86,6 +86,8 @@ pub(super) struct Driver {
     pub(super) unfilled: VecDeque<Sample>,
     pub(super) history: HistoryWriter,
     pub(super) progress: watch::Sender<Progress>,
+    /// What of the plan is shown.
+    pub(super) outline: Arc<Outline>,
     /// Most calls in flight over shared connections at one time.
     pub(super) limit: usize,
     /// How long an agent waits for an answer.

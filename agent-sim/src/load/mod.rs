@@ -17,6 +17,7 @@
 //! - [`collector`]: counts by phase, operation and second.
 //! - [`thresholds`]: what must hold.
 //! - [`faults`]: does what no agent can: to the registry's process, to the network.
+//! - [`lately`]: response times of the last seconds, for whoever watches.
 //! - [`windows`]: every stretch of a phase, for a threshold.
 //! - [`recovery`]: how what went wrong on purpose was got over.
 //! - [`units`]: measured values in the words of their limits.
@@ -34,6 +35,7 @@ mod collector;
 mod driver;
 mod faults;
 mod gang;
+mod lately;
 mod ledger;
 mod memory;
 mod merge;
@@ -76,9 +78,10 @@ pub use self::gang::{WORKER_COMMAND, WorkerError, workers_of};
 use self::ledger::{Books, Ledger};
 use self::merge::Merge;
 pub use self::offered::{OfferedPhase, offered};
-pub use self::options::{LoadError, LoadOptions, Progress};
+pub use self::options::{LoadError, LoadOptions};
 use self::outcome::Finished;
 pub use self::outcome::LoadOutcome;
+pub use self::progress::{BrokenThreshold, ErrorKind, Outline, OutlinedPhase, Progress, Second};
 use self::recovery::Recovery;
 pub use self::recovery::fill_wrong_expiries;
 use self::sampler::Watched;

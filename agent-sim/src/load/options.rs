@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 
 use super::gang::WorkerError;
-use super::metrics;
+use super::progress::Progress;
 use crate::target::TargetError;
 
 /// How a run is run, beside its scenario.
@@ -23,41 +23,6 @@ pub struct LoadOptions {
     pub interrupt: watch::Receiver<bool>,
     /// Is told once a second how it goes; closed when the run is over.
     pub progress: watch::Sender<Progress>,
-}
-
-/// How a run goes.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Progress {
-    /// The phase's name.
-    pub phase: String,
-    /// Its index, from 0.
-    pub phase_index: usize,
-    /// How many phases there are.
-    pub phases: usize,
-    /// Time since the plan began, milliseconds.
-    pub elapsed_ms: u64,
-    /// The length of the plan, milliseconds.
-    pub total_ms: u64,
-    /// Agents registered, as far as their own answers told.
-    pub agents: u64,
-    /// Calls due in the last second.
-    pub offered_per_second: u64,
-    /// Calls sent in the last second.
-    pub achieved_per_second: u64,
-    /// Median response of the last 10 s, microseconds.
-    pub p50_us: u64,
-    /// 99 % response of the last 10 s, microseconds.
-    pub p99_us: u64,
-    /// 99 % lag of the last second, microseconds.
-    pub lag_p99_us: u64,
-    /// The registry's CPU, in cores.
-    pub target_cores: f64,
-    /// The registry's proportional set size, bytes.
-    pub target_pss_bytes: u64,
-    /// Calls that failed so far.
-    pub errors: u64,
-    /// What has been counted since the run began.
-    pub figures: metrics::Figures,
 }
 
 /// What prevents a run.

@@ -7,6 +7,7 @@ use reports::result::{FaultReport, FreshnessReport, Interval, Percentiles, Thres
 use scenarios::model::{Figure, Limit, Percentile, RecoveryFigure, Threshold, Which};
 
 use super::collector::{OBSERVE, Series};
+use super::progress::BrokenThreshold;
 use super::units::{Unit, duration_text, short};
 use super::windows::{Arrivals, Samples, Windows, slope_per_minute};
 use crate::measure::{Durations, Timed};
@@ -135,6 +136,23 @@ impl Watch {
             self.windows
                 .push(over, second, |samples| measure(threshold, samples).map(|value| value.on(threshold)));
         }
+    }
+
+    /// When the limit first broke, where nothing that may still come mends that: a stretch of its window was too bad, or
+    /// a worst value was, or something happened that must never. A limit that may yet be widened by the host's timers is
+    /// not sure.
+    pub(super) fn surely_broken(&self) -> Option<BrokenThreshold> {
+        let Threshold { phase, metric, limit, window, floor_times, .. } = &self.threshold;
+        let stays = window.is_some()
+            || matches!(metric.figure, Figure::Duration { percentile: Percentile::Max, .. })
+            || matches!(limit, Limit::Share(share) if *share <= 0.0);
+        let second = self.windows.first_breach().filter(|_| stays && floor_times.is_none())?;
+        Some(BrokenThreshold {
+            phase: phase.clone(),
+            metric: metric.to_string(),
+            limit: limit.to_string(),
+            at_ms: (second + u64::from(window.is_some())) * 1_000,
+        })
     }
 
     /// The verdict, with what is no call taken from `beside`.
