@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use agent_sim::load::metrics::MetricsEndpoint;
-use agent_sim::load::{LoadOptions, LoadOutcome, Progress, fill_freshness, fill_wrong_expiries};
+use agent_sim::load::{
+    LoadOptions, LoadOutcome, Progress, fill_freshness, fill_worst_freshness, fill_wrong_expiries,
+};
 use conformance::catalogue::Selection;
 use conformance::judge::{Ask, Judgement, judge_file};
 use reports::compare::{Terms, hold_against};
@@ -119,6 +121,7 @@ pub(crate) fn run_once(
     };
     fill_wrong_expiries(&mut outcome.faults, outcome.begin_us, &judgement.wrong_expiry_instants_us);
     fill_freshness(&scenario.thresholds, &mut outcome.thresholds, &judgement.freshness);
+    fill_worst_freshness(&mut outcome.intervals, outcome.begin_us, &judgement.freshness_worst_us);
     let mut report = RunReport {
         interrupted: outcome.interrupted,
         scenario: scenario.name.clone(),

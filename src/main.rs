@@ -18,6 +18,8 @@
 //! - [`replay`]: what a run against the requirements has failed on, to begin the next with.
 //! - [`progress`]: what is shown while a run goes on.
 //! - [`judge`]: a saved history judged again.
+//! - [`report`]: the files of a run made again from its data.
+//! - [`github`]: what GitHub Actions is told.
 //! - [`run`]: what the three have in common: output folder, interruption, progress, the closing lines.
 
 mod agents;
@@ -29,11 +31,13 @@ mod config;
 mod conformance;
 mod doctor;
 mod events;
+mod github;
 mod judge;
 mod loadtest;
 mod peers;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod scenario;
 mod serve;
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),
         Command::ConformancePage(arguments) => conformance::page::page(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::Agents(arguments) => agents::agents(&arguments),

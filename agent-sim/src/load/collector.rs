@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use reports::history::{Operation, Outcome};
+use reports::history::Operation;
 use reports::result::{CallStats, FaultReport, Interval, Percentiles, ThresholdReport};
 use scenarios::model::{PhaseKind, Threshold};
 use serde::{Deserialize, Serialize};
 
 use super::arrivals::Arrivals;
 use super::metrics::{Buckets, Figures};
+use super::second::Second;
 use super::thresholds::{Beside, Watch};
+use crate::latency_log::LatencyLog;
 use crate::measure::{Durations, Tally, Timed};
 use crate::plan::PhaseSpan;
 use crate::plan::faults::PlannedFault;
@@ -39,19 +41,8 @@ pub(super) struct Collector {
     own_misses_outside_faults: u64,
     /// Response and lag of the agents' calls since the run began.
     buckets: (Buckets, Buckets),
-}
-
-/// What was counted in one second.
-#[derive(Debug, Default)]
-struct Second {
-    planned: u64,
-    sent: u64,
-    errors: u64,
-    misses: u64,
-    response: Durations,
-    lag: Durations,
-    in_flight: u64,
-    peak_100ms: u64,
+    /// Where the latencies of each second go.
+    log: Option<LatencyLog>,
 }
 
 /// Whose call it is and of which phase.
@@ -94,6 +85,7 @@ impl Collector {
             own_misses: 0,
             own_misses_outside_faults: 0,
             buckets: Default::default(),
+            log: None,
         }
     }
 
@@ -105,6 +97,16 @@ impl Collector {
             *with_fault |= faults.iter().any(touches);
         }
         self
+    }
+
+    /// The latencies of each second go there.
+    pub(super) fn logging(self, log: LatencyLog) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// Closes the log of latencies; tells why something of it is missing.
+    pub(super) fn finish_log(&mut self) -> Option<String> {
+        self.log.take()?.finish().err()
     }
 
     /// A call became due.
@@ -152,15 +154,12 @@ impl Collector {
     /// A call ended.
     pub(super) fn ended(&mut self, series: Series, call: &Timed) {
         self.tally(series, |tally| tally.record(call));
+        self.second.measure(series.phase, Kind(series.operation, series.observes).name(), call);
         if series.observes {
             return;
         }
         self.watches.iter_mut().for_each(|watch| watch.ended(series, call));
-        self.second.lag.record(call.lag_us());
-        self.second.errors += u64::from(call.outcome.is_error());
-        if call.outcome != Outcome::CutOff && call.op != Operation::Watch {
-            self.second.response.record(call.response_us());
-        }
+        self.second.ended(call);
     }
 
     fn tally(&mut self, series: Series, count: impl FnOnce(&mut Tally)) {
@@ -188,19 +187,7 @@ impl Collector {
     pub(super) fn close_second(&mut self, agents: u64, in_flight: usize) {
         let in_flight = u64::try_from(in_flight).unwrap_or(u64::MAX);
         let second = &mut self.second;
-        self.intervals.push(Interval {
-            second: self.now_second,
-            agents,
-            planned: second.planned,
-            sent: second.sent,
-            errors: second.errors,
-            misses: second.misses,
-            response_us: second.response.percentiles(),
-            lag_p99_us: second.lag.quantile_us(0.99),
-            in_flight: second.in_flight.max(in_flight),
-            peak_100ms: std::mem::take(&mut second.peak_100ms),
-            ..Interval::default()
-        });
+        self.intervals.push(second.interval(self.now_second, agents, in_flight, OBSERVE));
         self.buckets.0.add(&second.response);
         self.buckets.1.add(&second.lag);
         self.watches.iter_mut().for_each(|watch| watch.close_second(self.now_second));
@@ -208,9 +195,12 @@ impl Collector {
             if self.recent.len() < LIVE_SECONDS { None } else { self.recent.pop_front() }.unwrap_or_default();
         oldest.reset();
         self.recent.push_back(std::mem::replace(&mut second.response, oldest));
-        second.lag.reset();
-        (second.planned, second.sent, second.errors, second.misses, second.in_flight) =
-            (0, 0, 0, 0, in_flight);
+        let mut measured = second.take_measured();
+        match &mut self.log {
+            Some(log) => measured = log.close_second(self.now_second, measured),
+            None => measured.iter_mut().for_each(|measured| measured.latencies.reset()),
+        }
+        second.begin_anew(in_flight, measured);
         self.now_second += 1;
     }
 
