@@ -77,7 +77,7 @@ pub struct RunReport {
     pub shard: Option<Shard>,
 }
 
-/// A run that another one was held against.
+/// The run that this one was held against; the last of several.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BaselineReport {

@@ -185,6 +185,26 @@ pub(crate) fn long() -> RunReport {
         .collect();
     let kinds = (0..100).map(|kind| (format!("{}", 400 + kind), 1_000 / (kind + 1)));
     report.calls.entry("probe".into()).or_default().by_result.extend(kinds);
+    for second in &mut report.intervals {
+        second.errors_by_kind = BTreeMap::from([(format!("{}", 400 + second.second % 100), 1 + second.second % 7)]);
+    }
+    report
+}
+
+/// A minute in one phase, without any error.
+pub(crate) fn one_phase() -> RunReport {
+    let mut report = passed();
+    report.scenario = "steady".into();
+    report.phases.truncate(1);
+    report.phases[0].end_ms = report.duration_ms;
+    report.faults.clear();
+    for second in &mut report.intervals {
+        (second.errors, second.errors_by_kind) = (0, BTreeMap::new());
+    }
+    for stats in report.calls.values_mut().chain(report.phases[0].calls.values_mut()) {
+        stats.errors = 0;
+        stats.by_result.remove("timeout");
+    }
     report
 }
 

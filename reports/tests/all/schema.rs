@@ -25,7 +25,7 @@ fn what_is_published_is_what_the_types_say() {
 
 #[test]
 fn every_sample_is_as_the_schema_says() {
-    for report in [sample::passed(), sample::failed(), sample::conformance(), sample::long()] {
+    for report in [sample::passed(), sample::failed(), sample::conformance(), sample::long(), sample::one_phase()] {
         let report = serde_json::to_value(&report).unwrap();
         assert_eq!(faults(&report), Vec::<String>::new());
     }
