@@ -31,6 +31,11 @@ impl Side {
         Runs { name: &self.name, reports: &self.reports }
     }
 
+    /// The last of the runs: percentiles of several cannot be averaged.
+    pub(crate) fn last(&self) -> Option<(&Path, &RunReport)> {
+        self.folders.last().map(PathBuf::as_path).zip(self.reports.last())
+    }
+
     fn seeds(&self) -> Vec<u64> {
         self.reports.iter().map(|report| report.seed).collect()
     }
