@@ -58,6 +58,8 @@ pub(crate) enum Command {
     /// Judge a saved history again.
     #[command(after_help = EXIT_CODES)]
     Judge(Judge),
+    /// Make the files of a run again from its data: report.html, intervals.csv, junit.xml and summary.md.
+    Report(Report),
     /// Copy the registry's database while it runs.
     Backup(Backup),
     /// Look at a configuration file.
@@ -230,6 +232,13 @@ pub(crate) struct Judge {
     /// Judge by these timeouts instead of the history's own: TOML or JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) policies: Option<PathBuf>,
+}
+
+/// `wallflower report`.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The folder of the run, with its report.json.
+    pub(crate) folder: PathBuf,
 }
 
 /// `wallflower backup`.

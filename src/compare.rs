@@ -7,20 +7,15 @@ use std::path::{Path, PathBuf};
 use reports::compare::{
     Comparison, Runs, Terms, compare, differing_seeds, differing_terms, unfit, write, write_page,
 };
-use reports::result::{RunReport, SCHEMA};
+use reports::result::RunReport;
 use serde_json::json;
 
 use crate::cli::Compare;
+use crate::report::{REPORT, read};
 use crate::run::{Failure, TROUBLE, USAGE};
-
-/// The report of a run in its folder.
-const REPORT: &str = "report.json";
 
 /// Most runs of one side.
 const MAX_RUNS: usize = 100;
-
-/// The longest report that is read: more than a day of seconds.
-const MAX_REPORT_BYTES: u64 = 256 << 20;
 
 /// The runs of one side, as they were found on disk.
 #[derive(Debug)]
@@ -34,6 +29,11 @@ impl Side {
     /// For the comparison.
     pub(crate) fn runs(&self) -> Runs<'_> {
         Runs { name: &self.name, reports: &self.reports }
+    }
+
+    /// The last of the runs: percentiles of several cannot be averaged.
+    pub(crate) fn last(&self) -> Option<(&Path, &RunReport)> {
+        self.folders.last().map(PathBuf::as_path).zip(self.reports.last())
     }
 
     fn seeds(&self) -> Vec<u64> {
@@ -167,23 +167,4 @@ fn run_folders(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
             format!("more than {MAX_RUNS} runs in {}; compare fewer", folder.display()),
         )),
     }
-}
-
-fn read(folder: &Path) -> Result<RunReport, Failure> {
-    let path = folder.join(REPORT);
-    let failed = |why: String| Failure::new(USAGE, format!("cannot read {}: {why}", path.display()));
-    let length = path.metadata().map_err(|error| failed(error.to_string()))?.len();
-    if length > MAX_REPORT_BYTES {
-        return Err(failed(format!("it has {length} bytes, more than any report")));
-    }
-    let text = std::fs::read(&path).map_err(|error| failed(error.to_string()))?;
-    let report: RunReport = serde_json::from_slice(&text)
-        .map_err(|error| failed(format!("{error}; make the run again with this version")))?;
-    if report.schema != SCHEMA {
-        let schema = report.schema;
-        return Err(failed(format!(
-            "its schema is {schema}, this version reads {SCHEMA}; make the run again"
-        )));
-    }
-    Ok(report)
 }

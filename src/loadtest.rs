@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use agent_sim::load::metrics::MetricsEndpoint;
-use agent_sim::load::{LoadOptions, LoadOutcome, Progress, fill_freshness, fill_wrong_expiries};
+use agent_sim::load::{
+    LoadOptions, LoadOutcome, Progress, fill_freshness, fill_worst_freshness, fill_wrong_expiries,
+};
 use conformance::catalogue::Selection;
 use conformance::judge::{Ask, Judgement, judge_file};
 use reports::compare::{Terms, hold_against};
-use reports::result::{Kind, RequirementReport, RequirementVerdict, RunReport};
+use reports::result::{BaselineReport, CallStats, Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{
     EXIT_INTERRUPTED, EXIT_INVALID, EXIT_PASS, EXIT_REQUIREMENT, EXIT_THRESHOLD, Findings, decide,
 };
@@ -102,6 +104,13 @@ impl Baseline {
     }
 }
 
+/// What the percentile plot shows of a run.
+fn curves_of(name: &Path, report: &RunReport) -> BaselineReport {
+    let curve = |(operation, stats): (&String, &CallStats)| (operation.clone(), stats.response_curve.clone());
+    let response_curves = report.calls.iter().map(curve).collect();
+    BaselineReport { name: name.display().to_string(), response_curves }
+}
+
 /// One run and its judgement; what it writes but the history is left to the caller. Answers the exit code, too.
 ///
 /// # Errors
@@ -121,6 +130,7 @@ pub(crate) fn run_once(
     };
     fill_wrong_expiries(&mut outcome.faults, outcome.begin_us, &judgement.wrong_expiry_instants_us);
     fill_freshness(&scenario.thresholds, &mut outcome.thresholds, &judgement.freshness);
+    fill_worst_freshness(&mut outcome.intervals, outcome.begin_us, &judgement.freshness_worst_us);
     let mut report = RunReport {
         interrupted: outcome.interrupted,
         scenario: scenario.name.clone(),
@@ -145,6 +155,7 @@ pub(crate) fn run_once(
     let mut invalid = outcome.invalid;
     // Half a run is no match for a whole one.
     if let Some(baseline) = baseline.filter(|_| !report.interrupted && outcome.failed.is_empty()) {
+        report.baseline = baseline.side.last().map(|(name, report)| curves_of(name, report));
         let gate = hold_against(baseline.side.runs(), &report, baseline.max_regression);
         report.thresholds.extend(gate.thresholds);
         invalid.extend(gate.undecided);

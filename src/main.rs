@@ -18,6 +18,8 @@
 //! - [`replay`]: what a run against the requirements has failed on, to begin the next with.
 //! - [`progress`]: what is shown while a run goes on, as plain lines; [`live`] is the view on a terminal.
 //! - [`judge`]: a saved history judged again.
+//! - [`report`]: the files of a run made again from its data.
+//! - [`github`]: what GitHub Actions is told.
 //! - [`run`]: what the three have in common: output folder, interruption, progress, the closing lines.
 
 mod agents;
@@ -29,12 +31,14 @@ mod config;
 mod conformance;
 mod doctor;
 mod events;
+mod github;
 mod judge;
 mod live;
 mod loadtest;
 mod peers;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod scenario;
 mod serve;
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Conformance(arguments) => conformance::conformance(&arguments),
         Command::ConformancePage(arguments) => conformance::page::page(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
         Command::Backup(arguments) => backup::backup(&arguments),
         Command::Config(arguments) => config::config(&arguments),
         Command::Agents(arguments) => agents::agents(&arguments),

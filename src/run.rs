@@ -219,6 +219,8 @@ pub(crate) fn blank_report(kind: Kind) -> RunReport {
         scenario_text: String::new(),
         faults: Vec::new(),
         freshness: Vec::new(),
+        baseline: None,
+        shard: None,
     }
 }
 
@@ -231,5 +233,7 @@ pub(crate) fn close(report: &RunReport, folder: &Path) -> Result<(), Failure> {
         .and_then(|()| writeln!(out, "\nreport   {}", folder.join("report.html").display()));
     // A closed pipe (`| head`) is no fault of the run.
     drop(printed);
+    drop(out);
+    crate::github::tell(report);
     Ok(())
 }

@@ -10,6 +10,7 @@
 //! - [`plan`]: who does what at which instant, from the seed alone; pure.
 //! - [`load`]: follows the plan against a registry, and measures.
 //! - [`measure`]: durations and counts of calls, merged exactly.
+//! - [`latency_log`]: what was measured in each second, in a format that public tools read.
 //! - [`validity`]: whether the harness kept its plan, so that a run says anything at all; pure.
 //! - [`null_responder`]: a server that does nothing but answer.
 //! - [`ceiling`]: what the harness's own client reaches on this machine.
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod dialect;
 pub mod doctor;
 pub mod history_writer;
+pub mod latency_log;
 pub mod load;
 pub mod measure;
 pub mod null_responder;

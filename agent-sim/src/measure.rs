@@ -65,6 +65,17 @@ impl Durations {
         }
     }
 
+    /// What a histogram holds; the worst is known to three digits only.
+    pub(crate) fn of(mut histogram: Histogram<u64>) -> Self {
+        histogram.auto(true);
+        Self { max_us: histogram.max(), histogram: Some(histogram) }
+    }
+
+    /// All that was recorded; `None` where nothing ever was.
+    pub(crate) fn histogram(&self) -> Option<&Histogram<u64>> {
+        self.histogram.as_ref()
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.histogram.as_ref().map_or(0, Histogram::len)
@@ -173,7 +184,7 @@ pub enum ResultKind {
 }
 
 impl ResultKind {
-    fn of(call: &Timed) -> Self {
+    pub(crate) fn of(call: &Timed) -> Self {
         match (call.http, call.outcome) {
             (_, Outcome::TimedOut) => Self::TimedOut,
             (_, Outcome::Failed) => Self::Failed,

@@ -38,6 +38,7 @@ fn write() -> Result<(), Failure> {
         ("conformance".into(), sample::conformance()),
         ("enormous".into(), sample::enormous()),
         ("long".into(), sample::long()),
+        ("one-phase".into(), sample::one_phase()),
     ];
     for argument in arguments {
         let (name, file) =

@@ -1,8 +1,10 @@
 //! The numbers that the page's charts draw: columns, few enough for a page of bounded size.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::result::{CallStats, Interval, RunReport};
+use crate::result::{Interval, RunReport};
 use crate::words::{cut, one_line};
 
 /// Most stretches of the time charts. In a longer run each stretch has two points: its smallest and its largest second.
@@ -11,6 +13,9 @@ const MAX_STRETCHES: usize = 300;
 const MAX_CURVE_POINTS: usize = 200;
 /// Most lines of the percentile plot.
 const MAX_CURVES: usize = 12;
+/// Most operations and most kinds of errors that have lines of their own over time.
+const MAX_OPERATIONS: usize = 6;
+const MAX_KINDS: usize = 6;
 /// Most phases drawn as bands, and most faults and first breaches drawn as lines.
 const MAX_BANDS: usize = 100;
 
@@ -30,7 +35,7 @@ pub(crate) struct Charts {
 /// One figure over time: rates per second, durations in milliseconds, memory in megabytes, CPU in cores.
 #[derive(Debug, Serialize)]
 struct Column {
-    name: &'static str,
+    name: String,
     values: Vec<Option<f64>>,
 }
 
@@ -46,6 +51,8 @@ struct Band {
 #[derive(Debug, Serialize)]
 struct Curve {
     operation: String,
+    /// For one of the run that this one was held against: the index of this run's own.
+    baseline_of: Option<usize>,
     nines: Vec<f64>,
     millis: Vec<f64>,
 }
@@ -53,7 +60,7 @@ struct Curve {
 type Figure = fn(&Interval) -> Option<f64>;
 
 /// The columns, by the names under which the page's script asks for them.
-const FIGURES: [(&str, Figure); 15] = [
+const FIGURES: [(&str, Figure); 20] = [
     ("agents", |second| Some(second.agents as f64)),
     ("planned", |second| Some(second.planned as f64)),
     ("sent", |second| Some(second.sent as f64)),
@@ -71,6 +78,14 @@ const FIGURES: [(&str, Figure); 15] = [
     ("registry_megabytes", |second| {
         (second.target_pss_bytes > 0).then(|| round(second.target_pss_bytes as f64 / 1e6, 10.0))
     }),
+    ("unchanged", |second| {
+        let share = second.polls_unchanged as f64 / second.polls.max(1) as f64;
+        (second.polls > 0).then(|| round(100.0 * share, 10.0))
+    }),
+    ("freshness", |second| millis_of(second.freshness_max_us)),
+    ("harness_wait", |second| Some(round(100.0 * second.generator_wait, 100.0))),
+    ("registry_descriptors", |second| (second.target_fds > 0).then_some(second.target_fds as f64)),
+    ("harness_descriptors", |second| (second.generator_fds > 0).then_some(second.generator_fds as f64)),
 ];
 
 impl Charts {
@@ -87,12 +102,17 @@ impl Charts {
             second: seconds_of(intervals, step),
             columns: FIGURES
                 .iter()
-                .map(|&(name, figure)| Column { name, values: extremes(intervals, step, figure) })
+                .map(|&(name, figure)| Column {
+                    name: name.to_owned(),
+                    values: extremes(intervals, step, figure),
+                })
                 // A figure that is nowhere other than 0 was not measured, but for errors and misses: there 0 is news.
                 .filter(|column| {
-                    matches!(column.name, "errors" | "misses")
+                    matches!(column.name.as_str(), "errors" | "misses")
                         || column.values.iter().flatten().any(|value| *value != 0.0)
                 })
+                .chain(by_operation(intervals, step))
+                .chain(by_kind(intervals, step))
                 .collect(),
             phases: report
                 .phases
@@ -107,13 +127,7 @@ impl Charts {
                 .map(|fault| band(&fault.name, fault.start_ms, fault.end_ms))
                 .collect(),
             breaches: breaches.iter().take(MAX_BANDS).map(|(at, name)| band(name, *at, *at)).collect(),
-            curves: report
-                .calls
-                .iter()
-                .map(|(operation, stats)| Curve::of(operation, stats))
-                .filter(|curve| curve.nines.len() > 1)
-                .take(MAX_CURVES)
-                .collect(),
+            curves: curves(report),
         }
     }
 
@@ -148,12 +162,16 @@ fn seconds_of(intervals: &[Interval], step: usize) -> Vec<u64> {
 
 /// Each second's value, or of each stretch the smallest and the largest, in the order in which they came. Nothing is
 /// averaged: a percentile of percentiles means nothing, and one bad second in eight hours stays to be seen.
-fn extremes(intervals: &[Interval], step: usize, figure: Figure) -> Vec<Option<f64>> {
+fn extremes(
+    intervals: &[Interval],
+    step: usize,
+    figure: impl Fn(&Interval) -> Option<f64>,
+) -> Vec<Option<f64>> {
     if step == 1 {
         return intervals.iter().map(figure).collect();
     }
     let of_stretch = |stretch: &[Interval]| {
-        let values: Vec<f64> = stretch.iter().filter_map(figure).collect();
+        let values: Vec<f64> = stretch.iter().filter_map(&figure).collect();
         let place = |best: fn(&f64, &f64) -> std::cmp::Ordering| {
             values.iter().enumerate().min_by(|left, right| best(left.1, right.1))
         };
@@ -166,10 +184,72 @@ fn extremes(intervals: &[Interval], step: usize, figure: Figure) -> Vec<Option<f
     intervals.chunks(step).flat_map(of_stretch).collect()
 }
 
+/// 99 % response of the operations that were seen in most seconds.
+fn by_operation(intervals: &[Interval], step: usize) -> Vec<Column> {
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    intervals
+        .iter()
+        .flat_map(|it| it.response_p99_us.keys())
+        .for_each(|name| *seen.entry(name).or_default() += 1);
+    let column = |name: &str| Column {
+        name: format!("p99 {}", label(name)),
+        values: extremes(intervals, step, |it| it.response_p99_us.get(name).copied().and_then(millis_of)),
+    };
+    most(seen, MAX_OPERATIONS).0.into_iter().map(column).collect()
+}
+
+/// Errors of the most frequent kinds, and of all others together.
+fn by_kind(intervals: &[Interval], step: usize) -> Vec<Column> {
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    for (kind, count) in intervals.iter().flat_map(|it| &it.errors_by_kind) {
+        *seen.entry(kind).or_default() += count;
+    }
+    let (shown, others) = most(seen, MAX_KINDS);
+    let column = |name: String, of: &dyn Fn(&Interval) -> u64| Column {
+        name: format!("error {name}"),
+        values: extremes(intervals, step, |it| Some(of(it) as f64)),
+    };
+    let count = |it: &Interval, kind: &str| it.errors_by_kind.get(kind).copied().unwrap_or_default();
+    let mut columns: Vec<Column> =
+        shown.iter().map(|kind| column(label(kind), &|it| count(it, kind))).collect();
+    if others > 0 {
+        let known = |it: &Interval| shown.iter().map(|kind| count(it, kind)).sum::<u64>();
+        let rest = |it: &Interval| it.errors_by_kind.values().sum::<u64>() - known(it);
+        columns.push(column(format!("({others} other kinds)"), &rest));
+    }
+    columns
+}
+
+/// The names with the highest counts, the highest first, and how many are left out.
+fn most(counts: BTreeMap<&str, u64>, at_most: usize) -> (Vec<&str>, usize) {
+    let mut names: Vec<_> = counts.into_iter().collect();
+    names.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let others = names.len().saturating_sub(at_most);
+    (names.into_iter().take(at_most).map(|(name, _)| name).collect(), others)
+}
+
+/// This run's own, and behind them those of the run that it was held against.
+fn curves(report: &RunReport) -> Vec<Curve> {
+    let own = report.calls.iter().map(|(operation, stats)| {
+        (operation.as_str(), Curve::of(operation, &stats.response_curve, stats.count))
+    });
+    let own: Vec<_> = own.filter(|(_, curve)| curve.nines.len() > 1).take(MAX_CURVES).collect();
+    let of_baseline = |(index, (operation, _)): (usize, &(&str, Curve))| {
+        let points = report.baseline.as_ref()?.response_curves.get(*operation)?;
+        // As far to the right as this run's own, since how many calls the other one made is not kept.
+        let count = report.calls.get(*operation).map_or(1, |stats| stats.count);
+        let curve = Curve::of(operation, points, count);
+        Some(Curve { operation: format!("{}, baseline", curve.operation), baseline_of: Some(index), ..curve })
+    };
+    let baseline: Vec<Curve> =
+        own.iter().enumerate().filter_map(of_baseline).filter(|curve| curve.nines.len() > 1).collect();
+    own.into_iter().map(|(_, curve)| curve).chain(baseline).collect()
+}
+
 impl Curve {
-    fn of(operation: &str, stats: &CallStats) -> Self {
-        let mut curve = Self { operation: label(operation), nines: Vec::new(), millis: Vec::new() };
-        let points = &stats.response_curve;
+    fn of(operation: &str, points: &[(f64, u64)], count: u64) -> Self {
+        let mut curve =
+            Self { operation: label(operation), baseline_of: None, nines: Vec::new(), millis: Vec::new() };
         let step = points.len().div_ceil(MAX_CURVE_POINTS).max(1);
         for (index, &(share, value)) in points.iter().enumerate() {
             let last = index + 1 == points.len();
@@ -177,7 +257,7 @@ impl Curve {
                 continue;
             }
             // The worst of n calls stands where half a call in n would be above it, since the axis never ends.
-            let above = (1.0 - share).max(0.5 / stats.count.max(1) as f64);
+            let above = (1.0 - share).max(0.5 / count.max(1) as f64);
             let nines = -above.log10();
             if nines.is_finite() && nines >= 0.0 && value > 0 {
                 curve.nines.push(round(nines, 1e4));

@@ -4,13 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod cost;
+mod interval;
+
+pub use cost::{Environment, GeneratorReport, ProcessCost, TargetReport};
+pub use interval::{Interval, MAX_ERROR_KINDS, OTHER_KINDS};
+
 /// The version of this shape.
 pub const SCHEMA: u32 = 1;
 
 /// Everything that a run leaves behind, but for its history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunReport {
-    /// [`SCHEMA`] of the writer.
+    /// The version of this shape: 1.
     pub schema: u32,
     /// The program's version.
     pub wallflower: String,
@@ -62,10 +69,37 @@ pub struct RunReport {
     /// How late views showed what had changed; empty where no history was judged.
     #[serde(default)]
     pub freshness: Vec<FreshnessReport>,
+    /// What the run was held against with `--baseline`, for the percentile plot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineReport>,
+    /// Which part of a larger run it is; `None`: it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+}
+
+/// The run that this one was held against; the last of several.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BaselineReport {
+    /// Its folder.
+    pub name: String,
+    /// Its response times by operation, as (share of calls not above it, microseconds).
+    pub response_curves: BTreeMap<String, Vec<(f64, u64)>>,
+}
+
+/// A part of a run: every so-many-th agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Shard {
+    /// Which part, from 1.
+    pub number: u32,
+    /// How many parts there are.
+    pub of: u32,
 }
 
 /// A fault and its aftermath.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FaultReport {
     /// Its name in the scenario.
     pub name: String,
@@ -89,6 +123,7 @@ pub struct FaultReport {
 
 /// How late views showed a kind of change.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FreshnessReport {
     /// `registered_to_visible`, `crashed_to_expired`, ...
     pub name: String,
@@ -102,6 +137,7 @@ pub struct FreshnessReport {
 
 /// Which command made the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A load test.
@@ -114,6 +150,7 @@ pub enum Kind {
 
 /// The verdict of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Everything held.
@@ -126,6 +163,7 @@ pub enum Verdict {
 
 /// How many agents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AgentCounts {
     /// Planned by the scenario.
     pub planned: u64,
@@ -135,6 +173,7 @@ pub struct AgentCounts {
 
 /// One operation's figures. Durations are microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CallStats {
     /// Calls that were due.
     pub planned: u64,
@@ -161,6 +200,7 @@ pub struct CallStats {
 
 /// Percentiles in microseconds, from an HDR histogram of 3 digits; all 0 when nothing was recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Percentiles {
     /// Half are not above.
     pub p50: u64,
@@ -176,6 +216,7 @@ pub struct Percentiles {
 
 /// One phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PhaseReport {
     /// Its name in the scenario.
     pub name: String,
@@ -197,6 +238,7 @@ pub struct PhaseReport {
 
 /// A threshold and what was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ThresholdReport {
     /// The phase that it judges.
     pub phase: String,
@@ -223,6 +265,7 @@ pub struct ThresholdReport {
 
 /// A requirement and its verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequirementReport {
     /// `TIME-2`.
     pub id: String,
@@ -254,6 +297,7 @@ pub struct RequirementReport {
 
 /// The call that proved a requirement broken.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proof {
     /// The agent that it was about.
     pub agent: Option<String>,
@@ -271,6 +315,7 @@ pub struct Proof {
 
 /// The verdict on a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequirementVerdict {
     /// Held wherever the evidence decides.
@@ -283,115 +328,4 @@ pub enum RequirementVerdict {
     Undecided,
     /// Depends on an ability that this kind of registry lacks.
     NotApplicable,
-}
-
-/// What a process used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct ProcessCost {
-    /// User and system time, seconds.
-    pub cpu_seconds: f64,
-    /// Peak proportional set size, bytes.
-    pub pss_bytes: u64,
-    /// Peak number of open descriptors.
-    pub fds: u64,
-    /// Peak number of threads.
-    pub threads: u64,
-}
-
-/// The registry under test and its cost.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct TargetReport {
-    /// `reference`, `command` or `url`.
-    pub kind: String,
-    /// The dialect spoken.
-    pub dialect: String,
-    /// Where it was reached.
-    pub url: String,
-    /// User and system time, seconds; 0 when the process is not ours to see.
-    pub cpu_seconds: f64,
-    /// Peak proportional set size, bytes.
-    pub pss_bytes: u64,
-    /// Peak number of open descriptors.
-    pub fds: u64,
-    /// Calls answered per second of the registry's CPU; `None` when its CPU is not known.
-    pub calls_per_cpu_second: Option<f64>,
-}
-
-/// The harness's own cost and how well it kept its plan.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct GeneratorReport {
-    /// User and system time, seconds.
-    pub cpu_seconds: f64,
-    /// Peak proportional set size, bytes.
-    pub pss_bytes: u64,
-    /// Peak number of open descriptors.
-    pub fds: u64,
-    /// Share of the run's wall time that its threads stood runnable without a core.
-    pub run_queue_wait_share: f64,
-    /// Lag over all operations, microseconds.
-    pub lag_us: Percentiles,
-    /// How late a bare 1 ms sleep woke, all run long, microseconds: the host's own floor.
-    pub timer_floor_us: Percentiles,
-    /// Most calls in flight at one time.
-    pub peak_in_flight: u64,
-    /// The bound on calls in flight.
-    pub in_flight_limit: u64,
-    /// History lines lost because the writer fell behind.
-    pub lost_history_lines: u64,
-    /// Processes that the agents were spread over.
-    #[serde(default)]
-    pub workers: u64,
-    /// Connections that the scenario asks for at one time, 0 where all are shared.
-    #[serde(default)]
-    pub connections_wanted: u64,
-    /// Most connections that agents of their own held at one time.
-    #[serde(default)]
-    pub connections_held: u64,
-}
-
-/// One second of a run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Its start since the run began, seconds.
-    pub second: u64,
-    /// Agents registered at its end, as far as their own answers told.
-    pub agents: u64,
-    /// Calls due.
-    pub planned: u64,
-    /// Calls sent.
-    pub sent: u64,
-    /// Calls that failed.
-    pub errors: u64,
-    /// Misses.
-    pub misses: u64,
-    /// Response of all operations, microseconds.
-    pub response_us: Percentiles,
-    /// 99 % lag, microseconds.
-    pub lag_p99_us: u64,
-    /// Most calls in flight.
-    pub in_flight: u64,
-    /// Most calls that became due in 100 ms of it.
-    #[serde(default)]
-    pub peak_100ms: u64,
-    /// The registry's CPU, in cores.
-    pub target_cores: f64,
-    /// The registry's proportional set size, bytes.
-    pub target_pss_bytes: u64,
-    /// The harness's CPU, in cores.
-    pub generator_cores: f64,
-}
-
-/// Where it ran.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Environment {
-    /// Operating system and kernel.
-    pub kernel: String,
-    /// Processor model.
-    pub processor: String,
-    /// Logical processors.
-    pub cores: u64,
-    /// Memory, bytes.
-    pub memory_bytes: u64,
-    /// Limit of open descriptors.
-    pub fd_limit: u64,
 }

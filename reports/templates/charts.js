@@ -87,6 +87,10 @@
 
   const left = { scale: "n", value: (u, v) => number(v) };
   const right = { scale: "ms", value: (u, v) => time(v) };
+  const percent = { scale: "n", value: (u, v) => (v == null ? "–" : v + " %") };
+  // Lines of which the data tells how many there are.
+  const named = (prefix, more) => [...columns.keys()].filter((name) => name.startsWith(prefix))
+    .map((name, index) => [name, name.slice(prefix.length), `--c${(index % 6) + 1}`, { ...more, dash: DASHES[index % 8] }]);
   // One entry a chart: its title, its lines as [column, label, colour, more].
   const CHARTS = [
     { title: "Calls and response time", unit: "left: calls per second; right: response of all operations", wide: true, lines: [
@@ -94,9 +98,15 @@
       ["p50", "p50", "--c3", { ...right, dash: [2, 2] }], ["p99", "p99", "--c2", right], ["max", "max", "--c4", { ...right, width: 1, dash: [10, 3, 2, 3] }]] },
     { title: "Agents", unit: "registered, as far as their own answers told", lines: [["agents", "agents", "--c1", left]] },
     { title: "Errors and misses", unit: "per second", lines: [["errors", "errors", "--bad", left], ["misses", "misses", "--c5", { ...left, dash: [6, 3] }]] },
+    { title: "Errors by kind", unit: "per second", lines: named("error ", left) },
+    { title: "Response by operation", unit: "p99", lines: named("p99 ", right) },
+    { title: "Polls answered unchanged (304)", unit: "per cent", lines: [["unchanged", "unchanged", "--c3", percent]] },
+    { title: "Freshness", unit: "the worst of what views showed for the first time", lines: [["freshness", "how late", "--c4", { ...right, points: { show: true, size: 4 } }]] },
     { title: "Lag of the harness", unit: "p99 of sent minus planned", lines: [["lag", "lag p99", "--c4", right]] },
     { title: "In flight and bursts", unit: "calls", lines: [["in_flight", "in flight", "--c1", left], ["peak_100ms", "due in the busiest 100 ms", "--c2", { ...left, dash: [6, 3] }]] },
     { title: "CPU", unit: "cores", lines: [["registry_cores", "registry", "--c1", left], ["harness_cores", "harness", "--c5", { ...left, dash: [6, 3] }]] },
+    { title: "Harness waiting for a core", unit: "per cent of the time, all threads", lines: [["harness_wait", "waiting", "--c5", percent]] },
+    { title: "Descriptors", unit: "open", lines: [["registry_descriptors", "registry", "--c1", left], ["harness_descriptors", "harness", "--c5", { ...left, dash: [6, 3] }]] },
     { title: "Memory of the registry", unit: "MB", lines: [["registry_megabytes", "registry", "--c1", left]] },
   ];
 
@@ -158,7 +168,7 @@
   };
 
   const percentilePlot = (place) => {
-    const width = place.clientWidth;
+    const width = place.clientWidth, held = data.curves.some((curve) => curve.baseline_of != null);
     const options = {
       width, height: width < 600 ? 240 : 300,
       scales: { x: { time: false, range: (u, low, high) => [0, Math.max(2, high)] }, ms: { distr: 3, range: decades } },
@@ -168,7 +178,11 @@
       ],
       series: [
         { label: "share", value: (u, v) => (v == null ? "–" : share(v)) },
-        ...data.curves.map((curve, index) => line(curve.operation, `--c${(index % 6) + 1}`, { scale: "ms", dash: DASHES[index % 8], spanGaps: true, value: (u, v) => time(v) })),
+        ...data.curves.map((curve, index) => line(curve.operation, `--c${((curve.baseline_of ?? index) % 6) + 1}`, {
+          scale: "ms", spanGaps: true, value: (u, v) => time(v),
+          // What is dashed is the baseline, where there is one; else dashes tell operations apart.
+          ...(held ? (curve.baseline_of == null ? {} : { dash: [6, 4], width: 1.25 }) : { dash: DASHES[index % 8] }),
+        })),
       ],
     };
     return new uPlot(options, uPlot.join(data.curves.map((curve) => [curve.nines, curve.millis])), place);

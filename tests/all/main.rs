@@ -17,6 +17,7 @@ mod doctor;
 mod errors;
 mod examples;
 mod faults;
+mod files;
 mod foreign;
 mod harness_token;
 mod kills;

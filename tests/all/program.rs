@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::not_judged::not_judged;
@@ -10,7 +11,10 @@ use crate::not_judged::not_judged;
 /// The binary under test.
 pub(crate) fn wallflower() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wallflower"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("WALLFLOWER_CONFIG").stdin(Stdio::null());
+    for variable in ["WALLFLOWER_CONFIG", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"] {
+        command.env_remove(variable);
+    }
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
     command
 }
 
@@ -48,10 +52,18 @@ pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// `report.json` of a run.
+/// `report.json` of a run, after it was held to its published schema.
 pub(crate) fn report(folder: &Path) -> serde_json::Value {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    });
     let text = std::fs::read_to_string(folder.join("report.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
+    let report = serde_json::from_str(&text).unwrap();
+    let faults: Vec<String> =
+        SCHEMA.iter_errors(&report).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert_eq!(faults, Vec::<String>::new(), "{}", folder.display());
+    report
 }
 
 /// A running `wallflower serve`, killed when dropped.

@@ -74,7 +74,15 @@ fn quickstart(folder: &Path) {
         (&report["scenario"], &report["generator"]["lost_history_lines"]),
         (&"quickstart".into(), &0.into())
     );
-    for file in ["report.html", "report.json", "junit.xml", "summary.md", "history.jsonl"] {
+    for file in [
+        "report.html",
+        "report.json",
+        "intervals.csv",
+        "latencies.hlog",
+        "junit.xml",
+        "summary.md",
+        "history.jsonl",
+    ] {
         assert!(README.contains(&format!("`{file}`")) && out.join(file).exists(), "{file}");
     }
 }

@@ -74,7 +74,18 @@ fn agents_spread_over_two_processes_make_the_calls_that_one_would_make() {
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort();
-    assert_eq!(files, ["history.jsonl", "junit.xml", "report.html", "report.json", "summary.md"]);
+    assert_eq!(
+        files,
+        [
+            "history.jsonl",
+            "intervals.csv",
+            "junit.xml",
+            "latencies.hlog",
+            "report.html",
+            "report.json",
+            "summary.md"
+        ]
+    );
     let history = std::fs::read_to_string(out.join("history.jsonl")).unwrap();
     let lines: Vec<serde_json::Value> =
         history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -15,7 +15,7 @@ before(async () => { browser = await launch(); });
 after(() => browser.close());
 
 test("there are pages to look at", () => {
-  for (const name of ["passed", "failed", "conformance", "enormous", "long", "compare"]) assert.ok(names.includes(name), name);
+  for (const name of ["passed", "failed", "conformance", "enormous", "long", "one-phase", "compare"]) assert.ok(names.includes(name), name);
 });
 
 for (const name of names) {
@@ -63,6 +63,62 @@ test("keys move one cursor over all charts and say its figures", async () => {
   assert.ok(shown.length >= 6 && shown.every((text) => text === "5 s"), shown.join());
   assert.match(await charts.first().getAttribute("aria-label"), /p99: at most .* at \d+ s/);
   await context.close();
+});
+
+const chart = (page, title) => page.locator("#time-charts figure").filter({ has: page.locator("figcaption", { hasText: title }) });
+const legend = (place) => place.locator(".u-legend .u-series .u-label").allTextContents();
+
+test("errors are drawn by kind: none without errors, six and the rest of a hundred", async () => {
+  for (const [name, kinds] of [["one-phase", null], ["passed", ["503", "timeout"]]]) {
+    const { page, context, faults } = await open(browser, address(name));
+    assert.deepEqual(kinds && (await legend(chart(page, "Errors by kind"))).slice(1), kinds);
+    assert.equal(await chart(page, "Errors by kind").count(), kinds ? 1 : 0);
+    assert.deepEqual(faults, []);
+    await context.close();
+  }
+  const { page, context, faults } = await open(browser, address("long"));
+  const labels = await legend(chart(page, "Errors by kind"));
+  assert.equal(labels.length, 8, labels.join());
+  assert.equal(labels.at(-1), "(94 other kinds)");
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test("what a second tells has a chart each, on the shared cursor", async () => {
+  const { page, context } = await open(browser, address("passed"), { width: 390, height: 844 });
+  const figures = { "Response by operation": /list .* probe /, "Polls answered unchanged": /unchanged 9\d/, Freshness: /how late/,
+    "Harness waiting for a core": /waiting/, Descriptors: /registry 5\d\d, harness 1,5\d\d/ };
+  for (const [title, said] of Object.entries(figures)) {
+    const plot = chart(page, title).locator("[role=img]");
+    assert.equal(await plot.count(), 1, title);
+    await plot.focus();
+    await page.keyboard.press("ArrowRight");
+    assert.match((await page.locator("#read-out").textContent()).replaceAll(", probe", " probe") + " ", said, title);
+  }
+  await context.close();
+});
+
+test("the baseline is dashed beside this run's own line, and named", async () => {
+  const { page, context } = await open(browser, address("failed"));
+  const labels = await legend(page.locator("#percentile-plot"));
+  assert.deepEqual(labels, ["share", "list", "probe", "register", "list, baseline", "probe, baseline", "register, baseline"]);
+  assert.match(await page.locator("#calls").textContent(), /Dashed: the baseline, runs\/before\./);
+  const without = await open(browser, address("passed"));
+  assert.deepEqual(await legend(without.page.locator("#percentile-plot")), ["share", "list", "probe", "register"]);
+  assert.doesNotMatch(await without.page.locator("#calls").textContent(), /Dashed/);
+  await without.context.close();
+  await page.locator("#percentile-plot").scrollIntoViewIfNeeded();
+  await picture(page, "report-baseline");
+  await context.close();
+});
+
+test("thirty phases are bands without a name on another, and one is one", async () => {
+  for (const [name, bands] of [["one-phase", 1], ["long", 30]]) {
+    const { page, context } = await open(browser, address(name));
+    assert.equal(await page.locator(".strip .phase").count(), bands, name);
+    assert.equal(await page.locator("#phases tbody tr").count(), bands, name);
+    await context.close();
+  }
 });
 
 test("what agents and registries say is text", async () => {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use reports::history::{Operation, Outcome};
+use reports::history::Operation;
 use reports::result::{CallStats, FaultReport, Interval, Percentiles, ThresholdReport};
 use scenarios::model::{PhaseKind, Threshold};
 use serde::{Deserialize, Serialize};
 
 use super::arrivals::Arrivals;
-use super::lately::{Lately, Responses};
+use super::lately::Lately;
 use super::metrics::{Buckets, Figures};
 use super::progress::{BrokenThreshold, ErrorKind};
+use super::second::Second;
 use super::thresholds::{Beside, Watch};
+use crate::latency_log::LatencyLog;
 use crate::measure::{Durations, ResultKind, Tally, Timed};
 use crate::plan::PhaseSpan;
 use crate::plan::faults::PlannedFault;
@@ -38,19 +40,8 @@ pub(super) struct Collector {
     own_misses_outside_faults: u64,
     /// Response and lag of the agents' calls since the run began.
     buckets: (Buckets, Buckets),
-}
-
-/// What was counted in one second.
-#[derive(Debug, Default)]
-struct Second {
-    planned: u64,
-    sent: u64,
-    errors: u64,
-    misses: u64,
-    responses: Responses,
-    lag: Durations,
-    in_flight: u64,
-    peak_100ms: u64,
+    /// Where the latencies of each second go.
+    log: Option<LatencyLog>,
 }
 
 /// Whose call it is and of which phase.
@@ -93,6 +84,7 @@ impl Collector {
             own_misses: 0,
             own_misses_outside_faults: 0,
             buckets: Default::default(),
+            log: None,
         }
     }
 
@@ -104,6 +96,16 @@ impl Collector {
             *with_fault |= faults.iter().any(touches);
         }
         self
+    }
+
+    /// The latencies of each second go there.
+    pub(super) fn logging(self, log: LatencyLog) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// Closes the log of latencies; tells why something of it is missing.
+    pub(super) fn finish_log(&mut self) -> Option<String> {
+        self.log.take()?.finish().err()
     }
 
     /// A call became due.
@@ -151,15 +153,12 @@ impl Collector {
     /// A call ended.
     pub(super) fn ended(&mut self, series: Series, call: &Timed) {
         self.tally(series, |tally| tally.record(call));
+        self.second.measure(series.phase, Kind(series.operation, series.observes).name(), call);
         if series.observes {
             return;
         }
         self.watches.iter_mut().for_each(|watch| watch.ended(series, call));
-        self.second.lag.record(call.lag_us());
-        self.second.errors += u64::from(call.outcome.is_error());
-        if call.outcome != Outcome::CutOff && call.op != Operation::Watch {
-            self.second.responses.record(call.op, call.response_us());
-        }
+        self.second.ended(call);
     }
 
     fn tally(&mut self, series: Series, count: impl FnOnce(&mut Tally)) {
@@ -189,24 +188,17 @@ impl Collector {
         let second = &mut self.second;
         let response = self.lately.close(&mut second.responses);
         self.buckets.0.add(response);
-        self.intervals.push(Interval {
-            second: self.now_second,
-            agents,
-            planned: second.planned,
-            sent: second.sent,
-            errors: second.errors,
-            misses: second.misses,
-            response_us: response.percentiles(),
-            lag_p99_us: second.lag.quantile_us(0.99),
-            in_flight: second.in_flight.max(in_flight),
-            peak_100ms: std::mem::take(&mut second.peak_100ms),
-            ..Interval::default()
-        });
+        let response_us = response.percentiles();
+        self.intervals
+            .push(Interval { response_us, ..second.interval(self.now_second, agents, in_flight, OBSERVE) });
         self.buckets.1.add(&second.lag);
         self.watches.iter_mut().for_each(|watch| watch.close_second(self.now_second));
-        second.lag.reset();
-        (second.planned, second.sent, second.errors, second.misses, second.in_flight) =
-            (0, 0, 0, 0, in_flight);
+        let mut measured = second.take_measured();
+        match &mut self.log {
+            Some(log) => measured = log.close_second(self.now_second, measured),
+            None => measured.iter_mut().for_each(|measured| measured.latencies.reset()),
+        }
+        second.begin_anew(in_flight, measured);
         self.now_second += 1;
     }
 

@@ -1,6 +1,7 @@
 //! Counting by phase, operation and second.
 
 use super::*;
+use reports::history::Outcome;
 use scenarios::model::{Figure, Limit, Metric};
 
 fn collector() -> Collector {
@@ -100,4 +101,39 @@ fn misses_that_the_registry_caused_are_no_broken_plan_and_those_in_a_crash_count
     collector.blame_misses(series(1, false), 1);
     collector.blame_misses(series(2, false), 1);
     assert_eq!((collector.kept_outside_faults(), collector.own_misses()), ((2, 1), 2));
+}
+
+#[test]
+fn a_second_tells_errors_by_kind_what_was_unchanged_and_each_operation() {
+    let mut collector = collector();
+    make(&mut collector, series(1, false), Outcome::Unavailable);
+    make(&mut collector, series(1, false), Outcome::TimedOut);
+    make(&mut collector, series(1, false), Outcome::Unchanged);
+    make(&mut collector, series(1, false), Outcome::Shown);
+    make(&mut collector, series(1, true), Outcome::Shown);
+    collector.close_second(0, 0);
+    make(&mut collector, series(1, false), Outcome::Shown);
+    collector.close_second(0, 0);
+    let seconds = collector.into_intervals();
+    let kinds: Vec<_> =
+        seconds[0].errors_by_kind.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    assert_eq!(kinds, [("200", 1), ("timeout", 1)]);
+    assert_eq!((seconds[0].errors, seconds[0].polls, seconds[0].polls_unchanged), (2, 2, 1));
+    assert_eq!(seconds[0].response_p99_us, BTreeMap::from([("list".to_owned(), 3_000)]));
+    assert_eq!((seconds[1].errors, seconds[1].errors_by_kind.len(), seconds[1].polls), (0, 0, 1));
+}
+
+#[test]
+fn a_hundred_kinds_of_errors_in_a_second_are_twenty_and_the_rest() {
+    let mut collector = collector();
+    for http in 500..600 {
+        collector.due(series(1, false));
+        let outcome = Outcome::Unavailable;
+        let op = Operation::List;
+        let call = Timed { op, planned_us: 0, s_us: 1_000, e_us: 3_000, outcome, http: Some(http) };
+        collector.ended(series(1, false), &call);
+    }
+    collector.close_second(0, 0);
+    let kinds = &collector.into_intervals()[0].errors_by_kind;
+    assert_eq!((kinds.len(), kinds["other"], kinds.values().sum::<u64>()), (21, 80, 100));
 }

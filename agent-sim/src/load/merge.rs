@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::driver::Trouble;
 use super::ledger::{Books, Event, Standing};
+use super::sampler::Costs;
 
 /// What a worker process tells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,19 @@ pub(super) struct Used {
     pub(super) cost: ProcessCost,
     /// Share of the time that its threads stood runnable without a core.
     pub(super) run_queue_wait_share: f64,
+    /// How long they did, seconds.
+    pub(super) run_queue_wait_seconds: f64,
+}
+
+impl Used {
+    /// What these costs tell of.
+    pub(super) fn of(costs: &Costs) -> Self {
+        Self {
+            cost: costs.own,
+            run_queue_wait_share: costs.run_queue_wait_share(),
+            run_queue_wait_seconds: costs.run_queue_wait_seconds(),
+        }
+    }
 }
 
 /// How it went for a worker process.
@@ -177,14 +191,17 @@ impl Merge {
         self.lanes.get(worker).is_some_and(|lane| lane.done.is_some())
     }
 
-    /// What all have used; the share of the worst of them.
+    /// What all have used together; the share of the worst of them.
     pub(super) fn used(&self) -> Used {
         let mut sum = Used::default();
-        for Used { cost, run_queue_wait_share } in self.lanes.iter().map(|lane| lane.used) {
+        for Used { cost, run_queue_wait_share, run_queue_wait_seconds } in
+            self.lanes.iter().map(|lane| lane.used)
+        {
             sum.cost.cpu_seconds += cost.cpu_seconds;
             sum.cost.pss_bytes += cost.pss_bytes;
             sum.cost.fds += cost.fds;
             sum.cost.threads += cost.threads;
+            sum.run_queue_wait_seconds += run_queue_wait_seconds;
             sum.run_queue_wait_share = sum.run_queue_wait_share.max(run_queue_wait_share);
         }
         sum

@@ -190,12 +190,17 @@ fn what_could_not_be_told_is_trouble_and_the_worst_wait_stands_for_all() {
     let mut merge = Merge::new(2);
     let used = |cpu_seconds, run_queue_wait_share| {
         let cost = ProcessCost { cpu_seconds, ..ProcessCost::default() };
-        Message::Used(Used { cost, run_queue_wait_share })
+        Message::Used(Used {
+            cost,
+            run_queue_wait_share,
+            run_queue_wait_seconds: run_queue_wait_share * 10.0,
+        })
     };
     merge.told(0, used(1.0, 0.01));
     merge.told(1, used(2.0, 0.2));
     let used = merge.used();
     assert!((used.cost.cpu_seconds - 3.0).abs() < 1e-9 && (used.run_queue_wait_share - 0.2).abs() < 1e-9);
+    assert!((used.run_queue_wait_seconds - 2.1).abs() < 1e-9, "{used:?}");
     merge.told(0, Message::Done(Done { lost_lines: 2, ..Done::default() }));
     merge.told(1, Message::Done(Done { lost_events: 7, lost_lines: 1, ..Done::default() }));
     let done = merge.done();

@@ -14,7 +14,7 @@
 //! - [`progress`]: what a run tells while it goes on.
 //! - [`sampler`]: what the registry and the harness use; [`memory`], which is read more seldom.
 //! - [`arrivals`]: calls that become due, by tenths of a second.
-//! - [`collector`]: counts by phase, operation and second.
+//! - [`collector`]: counts by phase, operation and second; [`second`] is one of them.
 //! - [`thresholds`]: what must hold.
 //! - [`faults`]: does what no agent can: to the registry's process, to the network.
 //! - [`lately`]: response times of the last seconds, for whoever watches.
@@ -49,6 +49,7 @@ mod parts;
 mod progress;
 mod recovery;
 mod sampler;
+mod second;
 mod shard;
 mod teller;
 mod thresholds;
@@ -83,7 +84,7 @@ use self::outcome::Finished;
 pub use self::outcome::LoadOutcome;
 pub use self::progress::{BrokenThreshold, ErrorKind, Outline, OutlinedPhase, Progress, Second};
 use self::recovery::Recovery;
-pub use self::recovery::fill_wrong_expiries;
+pub use self::recovery::{fill_worst_freshness, fill_wrong_expiries};
 use self::sampler::Watched;
 use self::shard::Assignment;
 pub use self::shard::work;
@@ -92,6 +93,7 @@ pub use self::worker::timer_floor;
 use self::worker::{Floor, Worker};
 use crate::clock::{Clock, wall_clock};
 use crate::history_writer::HistoryWriter;
+use crate::latency_log::{self, LatencyLog};
 use crate::plan::schedule::Schedule;
 use crate::plan::{Plan, hash_of, micros};
 use crate::process::{RegistryProcess, own_fd_limit};
@@ -178,7 +180,8 @@ impl Seed<'_> {
             .map_err(|source| LoadError::Thread { what: "passes on the calls of a partition", source })?;
         let mut gang = self.gang(&tripwire, &networks, &options)?;
         let LoadOptions { interrupt, progress, traceparent, seed, history: path, .. } = options;
-        let mut driver = self.driver(tripwire, history, progress, &networks)?;
+        let log = self.latency_log(&path.with_file_name(latency_log::FILE))?;
+        let mut driver = self.driver(tripwire, (history, log), progress, &networks)?;
         driver.traced_by = traceparent.then_some(seed);
         let (clock, plan) = (self.clock, &self.plan);
         let mut schedule = Schedule::new(Arc::clone(plan));
@@ -270,10 +273,16 @@ impl Seed<'_> {
         Ok(Some(Gang::start(&options.reference_program, &assignments)?))
     }
 
+    fn latency_log(&self, path: &Path) -> Result<LatencyLog, LoadError> {
+        let phases = self.plan.phases().iter().map(|phase| phase.name.clone()).collect();
+        LatencyLog::create(path, phases, wall_clock())
+            .map_err(|source| LoadError::Latencies { path: path.to_owned(), source })
+    }
+
     fn driver(
         &self,
         tripwire: Tripwire,
-        history: HistoryWriter,
+        (history, log): (HistoryWriter, LatencyLog),
         progress: watch::Sender<Progress>,
         networks: &BadNetworks,
     ) -> Result<Driver, LoadError> {
@@ -282,7 +291,8 @@ impl Seed<'_> {
         routes.extend(networks.addresses());
         let books = Books {
             collector: Collector::new(plan.phases(), &scenario.thresholds)
-                .with_faults(plan.phases(), plan.faults()),
+                .with_faults(plan.phases(), plan.faults())
+                .logging(log),
             recovery: Recovery::new(plan),
         };
         let ledger = match self.workers {
@@ -328,7 +338,10 @@ impl Seed<'_> {
             Ledger::Merged(books, merge) => (books, Some(merge)),
             Ledger::Told(_) => return Err(LoadError::BrokenDown),
         };
-        let Books { collector, recovery } = books;
+        let Books { mut collector, recovery } = books;
+        if let Some(cause) = collector.finish_log() {
+            trouble.breakdown.get_or_insert(format!("the log of latencies could not be written: {cause}"));
+        }
         let worst_floor_us = floor.as_ref().map_or(0, |floor| floor.lateness.max_us());
         let slack_us = collector.lag().max.max(worst_floor_us);
         let end = RunEnd { at_us: self.clock.now_us(), slack_us, lost_lines: 0, tripwire };

@@ -15,7 +15,7 @@ pub struct LoadOptions {
     pub seed: u64,
     /// This program, which serves the reference registry.
     pub reference_program: PathBuf,
-    /// The file that the history is written to; one that is there is replaced.
+    /// The file that the history is written to; one that is there is replaced. The log of latencies goes beside it.
     pub history: PathBuf,
     /// Whether each call carries a `traceparent`.
     pub traceparent: bool,
@@ -43,6 +43,17 @@ pub enum LoadError {
     /// The history cannot be written.
     #[error("cannot create the history {}: {source}; choose an output folder that can be written", path.display())]
     History {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The log of latencies cannot be written.
+    #[error(
+        "cannot create the log of latencies {}: {source}; choose an output folder that can be written",
+        path.display()
+    )]
+    Latencies {
         /// Where.
         path: PathBuf,
         /// Why.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use reports::history::{Operation, Outcome};
-use reports::result::FaultReport;
+use reports::result::{FaultReport, Interval};
 use scenarios::model::{FaultKind, PhaseKind};
 
 use crate::measure::Timed;
@@ -263,6 +263,17 @@ pub fn fill_wrong_expiries(faults: &mut [FaultReport], begin_us: u64, instants_u
         let since_begin_ms = |us: &u64| us.checked_sub(begin_us).map(|us| us / 1_000);
         let wrong = instants_us.iter().filter_map(since_begin_ms).filter(|ms| window.contains(ms)).count();
         fault.wrong_expiries = u64::try_from(wrong).unwrap_or(u64::MAX);
+    }
+}
+
+/// Fills in how late views were at the worst in each second. The judge tells it by instants of the history's clock, on
+/// which the plan began at `begin_us`.
+pub fn fill_worst_freshness(intervals: &mut [Interval], begin_us: u64, worst_us: &[(u64, u64)]) {
+    for &(seen_us, us) in worst_us {
+        let second = seen_us.saturating_sub(begin_us) / 1_000_000;
+        if let Some(interval) = usize::try_from(second).ok().and_then(|index| intervals.get_mut(index)) {
+            interval.freshness_max_us = interval.freshness_max_us.max(us);
+        }
     }
 }
 

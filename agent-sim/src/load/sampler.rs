@@ -31,6 +31,8 @@ pub(super) struct Sample {
     pub(super) target: Option<ProcessCost>,
     /// The harness.
     pub(super) own: OwnUsage,
+    /// How long the harness's other processes stood runnable without a core so far, seconds.
+    pub(super) workers_waited_seconds: f64,
     /// The registry ended by itself.
     pub(super) died: Option<ProcessEvent>,
 }
@@ -56,7 +58,7 @@ fn look(watched: &Watched, memory: &mut Memory, at_us: u64, second: Option<u64>,
     drop(process);
     let target = target.map(|cost| ProcessCost { pss_bytes: memory.target_bytes(), ..cost });
     let own = OwnUsage { pss_bytes: memory.own_bytes(), ..own_usage_but_memory() };
-    Sample { at_us, second, target, own, died }
+    Sample { at_us, second, target, own, workers_waited_seconds: 0.0, died }
 }
 
 /// Starts the thread that takes samples until it is told to end.
@@ -168,14 +170,23 @@ impl Costs {
         if let (Some(before), Some(now)) = (self.last_second.target, sample.target) {
             interval.target_cores = cores(now.cpu_seconds - before.cpu_seconds);
             interval.target_pss_bytes = now.pss_bytes;
+            interval.target_fds = now.fds;
         }
         interval.generator_cores = cores(sample.own.cpu_seconds - self.last_second.own.cpu_seconds);
+        let waited = |sample: &Sample| sample.own.run_queue_wait_seconds + sample.workers_waited_seconds;
+        interval.generator_wait = cores(waited(sample) - waited(&self.last_second));
+        interval.generator_fds = sample.own.fds;
         self.last_second = sample.clone().after(&self.last_second);
+    }
+
+    /// How long the harness's threads stood runnable without a core since the first sample, seconds.
+    pub(super) fn run_queue_wait_seconds(&self) -> f64 {
+        (self.last.own.run_queue_wait_seconds - self.first.own.run_queue_wait_seconds).max(0.0)
     }
 
     /// Share of the time since the first sample that the harness's threads stood runnable without a core.
     pub(super) fn run_queue_wait_share(&self) -> f64 {
-        let waited = self.last.own.run_queue_wait_seconds - self.first.own.run_queue_wait_seconds;
+        let waited = self.run_queue_wait_seconds();
         let seconds = micros_as_seconds(self.last.at_us.saturating_sub(self.first.at_us));
         if seconds > 0.0 { (waited / seconds).max(0.0) } else { 0.0 }
     }

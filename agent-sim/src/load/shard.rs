@@ -137,7 +137,7 @@ pub fn work(input: impl Read + Send + 'static, out: impl Write + Send + 'static)
     let Ledger::Told(mut teller) = ledger else { return Ok(()) };
     let written =
         history.finish(&RunEnd { at_us: clock.now_us(), slack_us: 0, lost_lines: 0, tripwire: true });
-    teller.used(Used { cost: driver.costs.own, run_queue_wait_share: driver.costs.run_queue_wait_share() });
+    teller.used(Used::of(&driver.costs));
     let done = Done {
         trouble,
         lost_events: teller.lost_events(),

@@ -29,8 +29,7 @@ impl Driver {
         self.costs.add(sample, phase);
         self.ledger.advance(self.now_us(), self.standing());
         if let Ledger::Told(teller) = &mut self.ledger {
-            let run_queue_wait_share = self.costs.run_queue_wait_share();
-            teller.used(Used { cost: self.costs.own, run_queue_wait_share });
+            teller.used(Used::of(&self.costs));
         }
         self.keep_touches();
         if sample.second.is_some() {
@@ -47,7 +46,8 @@ impl Driver {
     fn with_workers(&self, sample: &Sample) -> Sample {
         let mut sample = sample.clone();
         if let Some(merge) = self.ledger.merge() {
-            let Used { cost, .. } = merge.used();
+            let Used { cost, run_queue_wait_seconds, .. } = merge.used();
+            sample.workers_waited_seconds = run_queue_wait_seconds;
             sample.own.cpu_seconds += cost.cpu_seconds;
             sample.own.pss_bytes += cost.pss_bytes;
             sample.own.fds += cost.fds;

@@ -6,7 +6,7 @@
 //! from then on: a long-poll may have begun before what it tells of. An upper bound comes with a lower one (`..._at_least`), taken from the last view that still
 //! showed what was before, dated by its beginning; the truth lies between.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
 
 use agent_sim::measure::Durations;
@@ -61,9 +61,26 @@ const FIGURES: [(&str, &str); 8] = [
 #[derive(Debug, Default)]
 pub(super) struct Freshness {
     figures: [Durations; 8],
+    /// The worst upper bound of what was first seen in each tenth of a second of the history's clock, microseconds.
+    worst_us: BTreeMap<u64, u64>,
 }
 
+/// The worst is kept for stretches of this length, microseconds.
+const STRETCH_US: u64 = 100_000;
+
 impl Freshness {
+    /// A figure whose name does not end in `_at_least`, of what was seen at this instant.
+    fn record_seen(&mut self, figure: usize, us: u64, seen_us: u64) {
+        self.record(figure, us);
+        let worst = self.worst_us.entry(seen_us / STRETCH_US).or_default();
+        *worst = us.max(*worst);
+    }
+
+    /// The worst by stretch, as (its beginning on the history's clock, how late), microseconds.
+    pub(super) fn worst_us(&self) -> Vec<(u64, u64)> {
+        self.worst_us.iter().map(|(stretch, us)| (stretch * STRETCH_US, *us)).collect()
+    }
+
     fn record(&mut self, figure: usize, us: u64) {
         if let Some(durations) = self.figures.get_mut(figure) {
             durations.record(us);
@@ -222,7 +239,7 @@ impl Pending {
             && sighting.present
             && sighting.span.s >= began
         {
-            to.record(0, sighting.span.e.saturating_sub(ended));
+            to.record_seen(0, sighting.span.e.saturating_sub(ended), sighting.span.e);
             self.registered = None;
         }
     }
@@ -242,7 +259,7 @@ impl Pending {
         let first = !change.seen_by.contains(&poller) && change.seen_by.len() < POLLERS;
         if shows && first && not_before >= change.began {
             change.seen_by.push(poller);
-            to.record(7, sighting.span.e.saturating_sub(change.ended));
+            to.record_seen(7, sighting.span.e.saturating_sub(change.ended), sighting.span.e);
         }
     }
 }
@@ -294,7 +311,7 @@ impl Silence {
                 let over = deadlines.get(stage + 1).copied().flatten();
                 let in_time = over.is_none_or(|over| view.s < last.s.saturating_add(over));
                 if sighting.seen.within(first[stage]) && in_time {
-                    to.record(2 * stage + 1, view.e.saturating_sub(deadline));
+                    to.record_seen(2 * stage + 1, view.e.saturating_sub(deadline), view.e);
                     to.record(2 * stage + 2, before.map_or(0, |before| before.saturating_sub(deadline)));
                 }
             }

@@ -94,6 +94,9 @@ pub struct Judgement {
     pub claims: Vec<String>,
     /// How late views showed what had changed.
     pub freshness: Vec<FreshnessReport>,
+    /// How late they showed it at the worst, by tenth of a second in which it was seen: its beginning on the history's
+    /// clock, and the lateness, microseconds.
+    pub freshness_worst_us: Vec<(u64, u64)>,
     /// Views that showed an agent as expired or gone although its lease surely ran (TIME-2, the expiries of RACE-2,
     /// DURABLE-2 and TIME-9), 304s left out.
     pub wrong_expiries: u64,
@@ -233,6 +236,7 @@ fn judge_source(source: &Source<'_>, ask: &Ask) -> Result<Judgement, JudgeError>
         seed: evidence.header.seed,
         claims,
         freshness: tallies.freshness.reports(),
+        freshness_worst_us: tallies.freshness.worst_us(),
         wrong_expiries: wrong.count,
         wrong_expiry_instants_us: wrong.instants_us.clone(),
         kept_peak: tallies.kept_peak,

@@ -64,6 +64,8 @@ fn run(p99: u64, hold: u64, started_at: &str) -> RunReport {
         environment: Environment { cores: 2, memory_bytes: 1 << 34, ..Environment::default() },
         faults: Vec::new(),
         freshness: Vec::new(),
+        baseline: None,
+        shard: None,
         scenario_text: TEXT.into(),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::sample;
 
 #[test]
-fn the_four_files_are_written_and_nothing_else_stays() {
+fn every_file_is_written_and_nothing_else_stays() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     for (name, report) in
         [("passed", sample::passed()), ("failed", sample::failed()), ("conformance", sample::conformance())]
@@ -21,9 +21,10 @@ fn the_four_files_are_written_and_nothing_else_stays() {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        let expected = ["junit.xml", "report.html", "report.json", "summary.md"].map(str::to_owned);
+        let expected =
+            ["intervals.csv", "junit.xml", "report.html", "report.json", "summary.md"].map(str::to_owned);
         assert_eq!(names, BTreeSet::from(expected));
-        assert_eq!(written.len(), 4);
+        assert_eq!(written.len(), 5);
     }
 }
 

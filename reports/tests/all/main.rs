@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod files;
+mod github;
 mod history;
 mod hostile;
+mod intervals;
 mod page;
 mod sample;
+mod schema;
 mod terminal;
 mod verdict;

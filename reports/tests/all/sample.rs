@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use reports::result::{
-    AgentCounts, CallStats, Environment, FaultReport, GeneratorReport, Interval, Kind, Percentiles,
-    PhaseReport, ProcessCost, RequirementReport, RequirementVerdict, RunReport, SCHEMA, TargetReport,
-    ThresholdReport, Verdict,
+    AgentCounts, BaselineReport, CallStats, Environment, FaultReport, FreshnessReport, GeneratorReport,
+    Interval, Kind, Percentiles, PhaseReport, ProcessCost, RequirementReport, RequirementVerdict, RunReport,
+    SCHEMA, TargetReport, ThresholdReport, Verdict,
 };
 
 const PHASES: [(&str, &str, u64, u64); 4] = [
@@ -89,6 +89,8 @@ pub(crate) fn passed() -> RunReport {
             fault("gone", "kill", (35_000, 36_000), (Some(480), None)),
         ],
         freshness: Vec::new(),
+        baseline: None,
+        shard: None,
         calls,
     }
 }
@@ -121,7 +123,21 @@ pub(crate) fn failed() -> RunReport {
         0,
         "no view fell late enough",
     ));
+    report.freshness = vec![FreshnessReport {
+        name: "registered_to_visible".into(),
+        what: "from the end of an accepted registration to the end of the first view that shows the agent"
+            .into(),
+        count: 1_288,
+        lateness_us: percentiles(21_000),
+    }];
+    report.baseline = Some(BaselineReport { name: "runs/before".into(), response_curves: before() });
     report
+}
+
+/// The response times of a run that was somewhat faster.
+fn before() -> BTreeMap<String, Vec<(f64, u64)>> {
+    let faster = |curve: Vec<(f64, u64)>| curve.into_iter().map(|(share, us)| (share, us * 4 / 5)).collect();
+    calls(1).into_iter().map(|(operation, stats)| (operation, faster(stats.response_curve))).collect()
 }
 
 /// A conformance run: requirements only.
@@ -169,6 +185,27 @@ pub(crate) fn long() -> RunReport {
         .collect();
     let kinds = (0..100).map(|kind| (format!("{}", 400 + kind), 1_000 / (kind + 1)));
     report.calls.entry("probe".into()).or_default().by_result.extend(kinds);
+    for second in &mut report.intervals {
+        second.errors_by_kind =
+            BTreeMap::from([(format!("{}", 400 + second.second % 100), 1 + second.second % 7)]);
+    }
+    report
+}
+
+/// A minute in one phase, without any error.
+pub(crate) fn one_phase() -> RunReport {
+    let mut report = passed();
+    report.scenario = "steady".into();
+    report.phases.truncate(1);
+    report.phases[0].end_ms = report.duration_ms;
+    report.faults.clear();
+    for second in &mut report.intervals {
+        (second.errors, second.errors_by_kind) = (0, BTreeMap::new());
+    }
+    for stats in report.calls.values_mut().chain(report.phases[0].calls.values_mut()) {
+        stats.errors = 0;
+        stats.by_result.remove("timeout");
+    }
     report
 }
 
@@ -325,10 +362,24 @@ fn interval(second: u64) -> Interval {
             max: 15_000 + wave * 4_000,
         },
         lag_p99_us: 300,
+        response_p99_us: BTreeMap::from([
+            ("list".to_owned(), 5_000 + wave * 800),
+            ("probe".to_owned(), 3_000 + wave * 500),
+        ]),
+        errors_by_kind: match second {
+            32 => BTreeMap::from([("503".to_owned(), 5), ("timeout".to_owned(), 4)]),
+            _ => BTreeMap::new(),
+        },
+        polls: 300 + wave,
+        polls_unchanged: 280,
+        freshness_max_us: if second % 3 == 0 { 400_000 + wave * 9_000 } else { 0 },
         in_flight: 12,
         peak_100ms: 0,
         target_cores: 0.4,
         target_pss_bytes: 41_000_000,
+        target_fds: 500 + wave,
         generator_cores: 0.5,
+        generator_fds: 1_500 + wave,
+        generator_wait: 0.01 * wave as f64,
     }
 }
