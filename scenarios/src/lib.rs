@@ -52,6 +52,7 @@ pub const SHIPPED: [&str; 20] = [
     "scenarios/fleet-10k.toml",
     "scenarios/fleet-50k.toml",
     "scenarios/fleet-100k.toml",
+    "scenarios/fleet-19k.toml",
     "scenarios/discovery-heavy.toml",
     "scenarios/crash-wave.toml",
     "scenarios/rolling-deploy.toml",

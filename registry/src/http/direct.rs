@@ -1,5 +1,5 @@
 //! Heartbeats go past the router: they are nine of ten calls, and finding one of two routes takes no router. Measured
-//! with registry/examples/heartbeat_cost.rs. Whatever is not plainly one of the two is the router's, and gets the same
+//! with `just bench --only lean,head`. Whatever is not plainly one of the two is the router's, and gets the same
 //! answer there.
 
 use axum::body::{Body, HttpBody as _};
