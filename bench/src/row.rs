@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::figures::{Ratio, Round, Spread, spread, telling};
+use crate::trouble::Trouble;
 
 /// What a goal is about.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -105,6 +106,14 @@ impl Row {
         };
         let noisy = rounds.iter().all(|round| round.noisy);
         Self { line, ours, yardstick, ratio, state, noisy, note: String::new(), rounds }
+    }
+
+    /// Measured, or why not: what one line meets does not keep the next from being measured.
+    pub(crate) fn of(line: Line, rounds: Result<Vec<Round>, Trouble>) -> Self {
+        match rounds {
+            Ok(rounds) => Self::measured(line, rounds),
+            Err(trouble) => Self::not_measured(line, trouble.to_string()),
+        }
     }
 
     pub(crate) fn not_measured(line: Line, reason: impl Into<String>) -> Self {

@@ -46,7 +46,7 @@ pub use read::Decides;
 pub use target::is_described;
 
 /// The scenarios that come with the program, from its root folder.
-pub const SHIPPED: [&str; 20] = [
+pub const SHIPPED: [&str; 21] = [
     "scenarios/quickstart.toml",
     "scenarios/ci.toml",
     "scenarios/fleet-10k.toml",

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::bench::{Bench, CONNECTIONS, register};
 use crate::client::{Kind, Pool};
+use crate::figures::Round;
 use crate::machine::Meter;
 use crate::requests::{agent, bare, lean, post};
 use crate::rounds::{Side, interleaved};
@@ -44,25 +45,24 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
             _ => nacos(bench, &folder).await,
         };
         let measured = match started {
-            Ok(peer) => beside(bench, line, (&registry, &ours), &peer, PEER_CALLS[place]).await,
+            Ok(peer) => beside(bench, (&registry, &ours), &peer, PEER_CALLS[place]).await,
             Err(trouble) => Err(trouble),
         };
         // One that is not here does not keep the others from being measured.
-        rows.push(measured.unwrap_or_else(|trouble| Row::not_measured(*line, trouble.to_string())));
+        rows.push(Row::of(*line, measured));
     }
     Ok(())
 }
 
 async fn beside(
     bench: &Bench,
-    line: &Line,
     (registry, ours): (&Server, &Rc<Kind>),
     peer: &Peer,
     peer_calls: usize,
-) -> Result<Row, Trouble> {
+) -> Result<Vec<Round>, Trouble> {
     let mut to_ours = Pool::new(registry.address, CONNECTIONS);
     let mut to_theirs = Pool::new(peer.server.address, CONNECTIONS);
-    let rounds = interleaved(bench.rounds, async |side, number| {
+    interleaved(bench.rounds, async |side, number| {
         let (server, pool, kind, calls) = match side {
             Side::Ours => (registry, &mut to_ours, ours, CALLS),
             Side::Yardstick => (&peer.server, &mut to_theirs, &peer.renewal, peer_calls),
@@ -72,8 +72,7 @@ async fn beside(
         pool.drive(kind, number * calls, calls).await?;
         Ok(meter.end()?.us_a_call(calls))
     })
-    .await?;
-    Ok(Row::measured(*line, rounds))
+    .await
 }
 
 /// Where `scenarios/peers/install` puts a peer, or its words.

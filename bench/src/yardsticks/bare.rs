@@ -20,7 +20,6 @@ pub(crate) const FIXED: [u8; 150] = [b'x'; 150];
 const POLICIES: &str = r#"{"policies":{"default":{"heartbeat_interval_ms":5000,"degraded_after_ms":600000,"expires_after_ms":1200000,"evict_after_ms":3600000}},"transition_bound_ms":50,"limits":{}}"#;
 const REGISTERED: &str = r#"{"agent_id":"a","result":"registered","status":"healthy","epoch":1,"revision":1,"heartbeat_interval_ms":5000,"wiring_revision":1}"#;
 const RENEWED: &str = r#"{"agent_id":"a","result":"renewed","status":"healthy","epoch":1,"revision":1,"heartbeat_interval_ms":5000,"wiring_revision":1}"#;
-const NOBODY: &str = r#"{"store_id":"null","revision":1,"next_cursor":null,"agents":[]}"#;
 
 pub(super) async fn serve(listener: TcpListener) -> Result<(), Trouble> {
     loop {
@@ -43,9 +42,14 @@ pub(super) async fn serve_null(listener: TcpListener) -> Result<(), Trouble> {
                 (Method::POST, _) if memmem::find(&body, b"\"capabilities\"").is_some() => REGISTERED,
                 (Method::POST, _) => RENEWED,
                 (_, "/policies") => POLICIES,
-                _ => NOBODY,
+                _ => "",
             };
-            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(text.as_bytes()))))
+            let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+            // A list without the agents would be a broken promise to each of them; one that fails says nothing.
+            if parts.uri.path() == "/agents" {
+                *answer.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
+            }
+            Ok::<_, Infallible>(answer)
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
