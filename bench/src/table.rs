@@ -78,13 +78,13 @@ fn number(value: f64) -> String {
 /// A line for a terminal: `lean  12.3 us  9.9 us  0.80 (0.78 to 0.81)  at least 0.75  met`.
 pub(crate) fn line(row: &Row) -> String {
     let [_, ours, yardstick, ratio, spread, goal, state] = cells(row);
-    format!("{:<22}{ours:>16}{yardstick:>16}{ratio:>8}  {spread:<18}{goal:<22}{state}", row.line.id)
+    format!("{:<22}{ours:>16}{yardstick:>16}{ratio:>8}  {spread:<18}{goal:<26}{state}", row.line.id)
 }
 
 /// The headings above such lines.
 pub(crate) fn headings() -> String {
     let [_, ours, yardstick, ratio, spread, goal, _] = HEADINGS;
-    format!("{:<22}{ours:>16}{yardstick:>16}{ratio:>8}  {spread:<18}{goal:<22}", "line")
+    format!("{:<22}{ours:>16}{yardstick:>16}{ratio:>8}  {spread:<18}{goal:<26}", "line")
 }
 
 /// The table as Markdown.
