@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::loadtest::{Run, phase, reasons};
+use super::loadtest::{Run, phase, reasons, says_nothing};
 use crate::bench::Bench;
 use crate::clock;
 use crate::figures::{Round, Sample};
 use crate::machine::{family, memory_bytes};
-use crate::row::{Goal, Line, Row};
+use crate::row::{Goal, Line, Row, State};
 use crate::server::Server;
 use crate::trouble::Trouble;
 
@@ -98,12 +98,14 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
 }
 
 fn row(place: usize, round: Round, report: &Value) -> Row {
-    let verdict = report["verdict"].as_str().unwrap_or_default();
-    let note = match verdict {
-        "pass" => String::new(),
-        other => format!("the run's verdict: {other}: {}", reasons(report)),
-    };
-    Row::measured(LINES[place], vec![round]).noting(note)
+    let mut row = Row::measured(LINES[place], vec![round]);
+    // The figures stay for the eye, but a run that says nothing meets no goal and misses none.
+    if let Some(reason) = says_nothing(report) {
+        row.state = State::NotMeasured(reason);
+    } else if report["verdict"] != "pass" {
+        row.note = format!("the run's verdict: {}: {}", report["verdict"], reasons(report));
+    }
+    row
 }
 
 fn weight(many: &Ran, few: &Ran, agents: usize) -> Round {
