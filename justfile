@@ -17,6 +17,11 @@ peers-conformance *ARGS:
     bash scenarios/peers/install mcp-mesh etcd
     cargo run --release -- conformance-page {{ARGS}}
 
+# Every speed goal beside a yardstick in the same run: just bench --only lean,head
+bench *ARGS:
+    cargo build --release
+    cargo run --release -p bench -- {{ARGS}}
+
 # All tests.
 test:
     cargo test --workspace

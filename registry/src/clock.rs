@@ -117,6 +117,11 @@ impl Stopwatch {
     }
 }
 
+/// The instant by which time limits are kept; it stands still with a paused runtime.
+pub(crate) fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 fn wall_clock() -> WallTime {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     WallTime(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))

@@ -46,12 +46,13 @@ pub use read::Decides;
 pub use target::is_described;
 
 /// The scenarios that come with the program, from its root folder.
-pub const SHIPPED: [&str; 20] = [
+pub const SHIPPED: [&str; 21] = [
     "scenarios/quickstart.toml",
     "scenarios/ci.toml",
     "scenarios/fleet-10k.toml",
     "scenarios/fleet-50k.toml",
     "scenarios/fleet-100k.toml",
+    "scenarios/fleet-19k.toml",
     "scenarios/discovery-heavy.toml",
     "scenarios/crash-wave.toml",
     "scenarios/rolling-deploy.toml",

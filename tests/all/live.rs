@@ -50,7 +50,7 @@ impl OnTerminal {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        let terminal = vt100::Parser::new(24, 80, 0);
+        let terminal = vt100::Parser::new(24.try_into().unwrap(), 80.try_into().unwrap(), 0);
         Self { child, keys, came, bytes: Vec::new(), terminal, _master: pair.master }
     }
 

@@ -1,7 +1,7 @@
 //! All agents: each found by its id in one step, and all of them in the order of their ids.
 //!
 //! A tree alone took some twenty comparisons of ids a step, each in another cache line, which at 100,000 agents was a
-//! fifth of what a heartbeat cost (registry/examples/heartbeat_cost.rs).
+//! fifth of what a heartbeat cost (`just bench --only lean`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;

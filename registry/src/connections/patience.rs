@@ -1,7 +1,7 @@
 //! One timer for all the time limits of a connection's requests, one after the other.
 //!
 //! A timer a limit is put into tokio's wheel and taken out again with every request, though hardly any ever fires: three
-//! of them were a tenth of a heartbeat's CPU time (bench/). This one stays where it is while the deadline moves on, looks
+//! of them were a tenth of a heartbeat's CPU time (`just bench`). This one stays where it is while the deadline moves on, looks
 //! when it fires whether the deadline is reached, and moves on only then.
 
 use std::future::poll_fn;
@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::clock;
 
 /// A timer whose deadline moves. One task waits for it at a time.
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl Deadlines {
             if let Poll::Ready(result) = future.as_mut().poll(context) {
                 return Poll::Ready(Some(result));
             }
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
+            let deadline = *deadline.get_or_insert_with(|| clock::now() + limit);
             let mut patience = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             patience.poll(deadline, context).map(|()| None)
         })
@@ -68,10 +70,10 @@ mod tests {
     async fn each_future_has_its_whole_limit_and_not_more() {
         let deadlines = Deadlines::default();
         for quick_ms in [1, 3_000, 9_999, 0, 7_000] {
-            let begun = Instant::now();
+            let begun = clock::now();
             let quick = tokio::time::sleep(Duration::from_millis(quick_ms));
             assert!(deadlines.within(LIMIT, quick).await.is_some(), "{quick_ms}");
-            let begun_slow = Instant::now();
+            let begun_slow = clock::now();
             assert_eq!(deadlines.within(LIMIT, pending::<()>()).await, None);
             assert_eq!(begun_slow.elapsed(), LIMIT, "after one of {quick_ms} ms");
             assert!(begun.elapsed() >= LIMIT);
@@ -83,7 +85,7 @@ mod tests {
         let deadlines = Deadlines::default();
         let short = tokio::time::sleep(Duration::from_millis(5));
         assert!(deadlines.within(LIMIT * 10, short).await.is_some());
-        let begun = Instant::now();
+        let begun = clock::now();
         assert_eq!(deadlines.within(LIMIT, pending::<()>()).await, None);
         assert_eq!(begun.elapsed(), LIMIT);
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::Limits;
 use super::patience::Patience;
+use crate::clock;
 
 /// Nothing has come yet.
 const NEW: u8 = 0;
@@ -92,7 +93,7 @@ impl<S> Watched<S> {
         };
         let deadline = match self.awaited {
             Some((about, deadline)) if about == stage => deadline,
-            _ => Instant::now() + limit,
+            _ => clock::now() + limit,
         };
         self.awaited = Some((stage, deadline));
         self.reading.poll(deadline, context)
@@ -244,7 +245,7 @@ mod tests {
             let pause = Duration::from_secs(pause_s);
             assert!(tokio::time::timeout(pause, watched.read_u8()).await.is_err(), "{pause_s}");
         }
-        let idle = Instant::now();
+        let idle = clock::now();
         assert_eq!(watched.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(idle.elapsed(), Duration::from_secs(5_000 - 300));
     }

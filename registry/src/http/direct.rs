@@ -1,5 +1,5 @@
 //! Heartbeats and polls go past the router: they are nearly all calls, and finding one of four routes takes no router.
-//! Measured with bench/. Whatever is not plainly one of the four is the router's, and gets the same answer there.
+//! Measured with `just bench`. Whatever is not plainly one of the four is the router's, and gets the same answer there.
 
 use std::sync::Arc;
 

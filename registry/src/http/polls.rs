@@ -1,5 +1,5 @@
 //! What is asked again and again, as it was answered last: at one revision the same question has the same answer, so it
-//! is found by its text. Measured with bench/: without this a 304 cost twice, and a delta of ten changes four times what
+//! is found by its text. Measured with `just bench`: without this a 304 cost twice, and a delta of ten changes four times what
 //! a server costs that always says the same.
 
 use std::collections::HashMap;
