@@ -102,6 +102,7 @@ fn run_once(
             routes: routes.map(|route| (route.method, route.path.clone())).collect(),
             agents: None,
             wave_agents: None,
+            replay: Vec::new(),
             interrupt,
             progress,
         };

@@ -141,6 +141,7 @@ fn options(
         routes: Vec::new(),
         agents: Some(48),
         wave_agents: Some(300),
+        replay: Vec::new(),
         interrupt,
         progress,
     }

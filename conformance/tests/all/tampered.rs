@@ -100,6 +100,7 @@ async fn run_on(probed: &[&str], fault: &str, seed: u64, history: PathBuf) -> Ou
         routes: Vec::new(),
         agents: Some(12),
         wave_agents: Some(0),
+        replay: Vec::new(),
         interrupt,
         progress,
     };

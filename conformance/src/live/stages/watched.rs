@@ -99,14 +99,14 @@ impl Stages {
         started.map_err(|error| format!("under strace the registry does not start: {error}"))
     }
 
-    async fn bait(&mut self, field: &Field, watch: &mut Watch) {
+    async fn bait(&self, field: &Field, watch: &mut Watch) {
         let (agent_type, lease_ms) = self.briefest();
         let mut baits = Vec::new();
         for _ in 0..AGENTS {
-            self.next_number += 1;
-            let id = format!("bait-{:06}", self.next_number);
-            let endpoint = self.tripwire.assign(self.next_number, &id);
-            baits.push(Bait::new(id, &agent_type, endpoint, self.next_number, self.seed));
+            let number = self.next_number();
+            let id = format!("bait-{number:06}");
+            let endpoint = self.tripwire.assign(number, &id);
+            baits.push(Bait::new(id, &agent_type, endpoint, number, self.seed));
         }
         watch.names = baits.iter().map(|bait| bait.name.clone()).collect();
         for bait in &baits {
