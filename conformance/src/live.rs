@@ -79,6 +79,8 @@ pub struct RunOptions {
     pub wave_agents: Option<u32>,
     /// What failed in an earlier run: it is run before all else, and nothing else is if it fails again.
     pub replay: Vec<(Check, Schedule)>,
+    /// Whether what fails is run again, smaller.
+    pub shrinks: bool,
     /// `true` ends the run early; what was seen is judged all the same.
     pub interrupt: watch::Receiver<bool>,
     /// What is being done, in words.
@@ -228,7 +230,11 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
         let judged = tokio::task::spawn_blocking(move || judge::judge_file(&path, &ask)).await;
         let mut judgement = judged.map_err(|error| io(std::io::Error::other(error)))??;
         // The registry lives until then: what failed is run again, smaller.
-        let shrunk = if ran.is_ok() { stages.shrink(&mut judgement, &options).await? } else { Vec::new() };
+        let shrunk = if ran.is_ok() && options.shrinks {
+            stages.shrink(&mut judgement, &options).await?
+        } else {
+            Vec::new()
+        };
         Ok::<_, RunError>((judgement, shrunk))
     }
     .await;
