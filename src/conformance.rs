@@ -11,8 +11,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use clap::ValueEnum as _;
-use conformance::catalogue::{REQUIREMENTS, Selection};
-use conformance::live::{Outcome, RunError, RunOptions};
+use conformance::catalogue::{Check, REQUIREMENTS, Selection};
+use conformance::generate::Schedule;
+use conformance::live::{Outcome, RunError, RunOptions, Shrunk};
 use reports::conformance::{Beside, ConformanceReport, Registry};
 use reports::result::{AgentCounts, Kind, RequirementReport, RequirementVerdict, RunReport};
 use reports::verdict::{Findings, decide};
@@ -20,7 +21,7 @@ use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
 use crate::cli::Conformance;
-use crate::replay;
+use crate::replay::{self, FailedRun};
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 use asked::Asked;
 
@@ -42,22 +43,25 @@ pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
     let asked = Asked::of(arguments)?;
     let failed = arguments.replay.as_deref().map(replay::read).transpose()?;
     let folder = run::output_folder(arguments.out.as_deref(), "conformance")?;
-    if let Some((failed, failed_only)) = failed {
+    if let Some(((failed, failed_only), path)) = failed.zip(arguments.replay.as_deref()) {
         let folder = run::output_folder(Some(&folder.join("replay")), "replay")?;
-        let ran = run_once(&asked, &failed_only, failed.seed, &folder, arguments.quiet)?;
+        let once = Once { selection: &failed_only, seed: failed.seed, replay: failed.schedules() };
+        let ran = run_once(&asked, once, &folder, arguments.quiet)?;
         if ran.code != 0 {
-            return closed(&ran, &folder);
+            return closed(&ran, Some(&failed), &folder);
         }
+        replay::mark_passed(failed, ran.report.started_at, path)?;
     }
-    let ran = run_once(&asked, &selection, arguments.seed, &folder, arguments.quiet)
-        .inspect_err(|_| run::discard_empty(&folder))?;
-    closed(&ran, &folder)
+    let once = Once { selection: &selection, seed: arguments.seed, replay: Vec::new() };
+    let ran =
+        run_once(&asked, once, &folder, arguments.quiet).inspect_err(|_| run::discard_empty(&folder))?;
+    closed(&ran, None, &folder)
 }
 
 /// Prints the closing lines, and leaves what failed to be replayed.
-fn closed(ran: &Ran, folder: &Path) -> Result<u8, Failure> {
+fn closed(ran: &Ran, replayed: Option<&FailedRun>, folder: &Path) -> Result<u8, Failure> {
     run::close(&ran.report, folder)?;
-    replay::write(&ran.report, folder)?;
+    replay::write(&ran.report, &ran.shrunk, replayed, folder)?;
     let (json, badge) = (folder.join("conformance.json"), folder.join("badge.json"));
     // A closed pipe is no fault of the run.
     let _ = writeln!(
@@ -69,21 +73,25 @@ fn closed(ran: &Ran, folder: &Path) -> Result<u8, Failure> {
     Ok(ran.code)
 }
 
+/// What one run is asked.
+struct Once<'s> {
+    selection: &'s Selection,
+    seed: u64,
+    /// What failed before, and is run before all else.
+    replay: Vec<(Check, Schedule)>,
+}
+
 /// What a run came to.
 struct Ran {
     report: RunReport,
     to_show: ConformanceReport,
+    shrunk: Vec<Shrunk>,
     code: u8,
 }
 
 /// Runs what applies to the registry, has it judged, and writes what is to be shown of it into the folder.
-fn run_once(
-    asked: &Asked,
-    selection: &Selection,
-    seed: u64,
-    folder: &Path,
-    quiet: bool,
-) -> Result<Ran, Failure> {
+fn run_once(asked: &Asked, once: Once<'_>, folder: &Path, quiet: bool) -> Result<Ran, Failure> {
+    let Once { selection, seed, replay } = once;
     let (applying, not_asked) = asked.split(selection)?;
     let reference_program = run::own_program()?;
     let (progress, shown) = watch::channel(String::new());
@@ -102,6 +110,8 @@ fn run_once(
             routes: routes.map(|route| (route.method, route.path.clone())).collect(),
             agents: None,
             wave_agents: None,
+            replay,
+            shrinks: true,
             interrupt: interrupt.subscribe(),
             progress,
         };
@@ -132,6 +142,10 @@ fn requirements(
     rows.sort_by_key(|row| REQUIREMENTS.iter().position(|known| known.id == row.id));
     let dialect = run::dialect(&asked.registry.target.dialect)?;
     proof::fill(&mut rows, &folder.join(HISTORY), dialect.as_ref(), &outcome.target.url);
+    // The calls of what was shrunk stand in a history of their own.
+    if let Some(first) = outcome.shrunk.first() {
+        proof::fill(&mut rows, &first.history, dialect.as_ref(), &outcome.target.url);
+    }
     Ok(rows)
 }
 
@@ -190,7 +204,7 @@ fn report(
         row.map(|row| row.profile.name().to_owned()).unwrap_or_default()
     };
     let to_show = ConformanceReport::of(&report, beside, profile_of);
-    Ran { report, to_show, code: decision.exit_code }
+    Ran { report, to_show, shrunk: outcome.shrunk, code: decision.exit_code }
 }
 
 /// Everything that was selected must be decided, but for what this kind of registry cannot do.

@@ -1,6 +1,7 @@
 //! Schedules from a seed: policies, and what each agent does when. The same seed gives the same schedules.
 //!
 //! - `deadlines`: heartbeats around a deadline.
+//! - `schedule`: one agent's part written out act by act, and what is smaller than it.
 //! - `policies`: timeouts small enough that a run takes seconds.
 //! - `stories`: what one agent does, as gaps and acts.
 
@@ -9,10 +10,13 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 mod deadlines;
 mod policies;
+mod schedule;
 mod stories;
 
 pub use deadlines::{AtDeadline, Kind, at_deadlines};
 pub use policies::{WAVE_TYPE, policies};
+pub(crate) use schedule::RACER_PERCENT;
+pub use schedule::{Schedule, ScheduleError};
 pub use stories::{Act, Gap, Role, Step, Story, Unit, stories};
 
 /// What a stream of random choices is for, so that one does not move another.

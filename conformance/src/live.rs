@@ -6,6 +6,7 @@
 //! - `readers`: the lists beside the agents.
 //! - `stages`: quiet, story, deadlines, probes, guard, clock, pause, trouble, kills, restarts, wave, provocation,
 //!   watched.
+//! - `rounds`: schedules side by side, each judged by itself; `shrink`: the smallest that shows a failure.
 //! - `cost`: what the registry and the harness used.
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use scenarios::model::{self, TargetKind};
 use tokio::sync::watch;
 
 use crate::catalogue::{Check, Profile, Selection, SelectionError, row};
-use crate::generate;
+use crate::generate::{self, Schedule};
 use crate::judge::{self, Ask, JudgeError, Judgement};
 use recorder::Recorder;
 use stages::Stages;
@@ -34,7 +35,11 @@ mod cost;
 mod pace;
 mod readers;
 pub(crate) mod recorder;
+mod rounds;
+mod shrink;
 mod stages;
+
+pub use shrink::Shrunk;
 
 /// How long a call waits for its answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,6 +77,10 @@ pub struct RunOptions {
     pub agents: Option<u32>,
     /// Agents with a deadline in the same instant (TIME-4); `None`: 10,000. Only where the harness restarts it.
     pub wave_agents: Option<u32>,
+    /// What failed in an earlier run: it is run before all else, and nothing else is if it fails again.
+    pub replay: Vec<(Check, Schedule)>,
+    /// Whether what fails is run again, smaller.
+    pub shrinks: bool,
     /// `true` ends the run early; what was seen is judged all the same.
     pub interrupt: watch::Receiver<bool>,
     /// What is being done, in words.
@@ -91,6 +100,8 @@ impl RunOptions {
 pub struct Outcome {
     /// Requirement by requirement.
     pub judgement: Judgement,
+    /// What a smaller schedule shows as well; the judgement tells that one's story.
+    pub shrunk: Vec<Shrunk>,
     /// The registry and its cost.
     pub target: TargetReport,
     /// The harness's own cost.
@@ -191,13 +202,42 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
     let io = |source| RunError::History { path: options.history.clone(), source };
     let recorder = Recorder::open(&options.history, target.client.clone(), clock, options.interrupt.clone());
     let recorder = Arc::new(recorder.map_err(io)?);
-    recorder.write(&Line::Run(header));
+    recorder.write(&Line::Run(header.clone()));
     let meter = cost::Meter::start();
-    let mut stages = Stages::new(&options, selection.clone(), Arc::clone(&recorder), target, tripwire);
+    let mut stages =
+        Stages::new(&options, selection.clone(), Arc::clone(&recorder), (target, tripwire), header);
     let floor = tokio::spawn(recorder::timer_floor(Arc::clone(&recorder)));
     let plan_hash = stages.plan_hash();
     let ran = stages.run().await;
     floor.abort();
+    let tripwire = stages.look_at_listeners().await;
+    let end = RunEnd {
+        at_us: clock.now_us(),
+        slack_us: recorder.slack_us(),
+        lost_lines: recorder.lost_lines(),
+        tripwire,
+    };
+    recorder.write(&Line::End(end));
+    let judged = async {
+        recorder.close().map_err(io)?;
+        let ask = Ask {
+            selection,
+            wave_agents: stages.wave_agents(),
+            rerun: options.rerun.clone(),
+            ..Ask::default()
+        };
+        let path = options.history.clone();
+        let judged = tokio::task::spawn_blocking(move || judge::judge_file(&path, &ask)).await;
+        let mut judgement = judged.map_err(|error| io(std::io::Error::other(error)))??;
+        // The registry lives until then: what failed is run again, smaller.
+        let shrunk = if ran.is_ok() && options.shrinks {
+            stages.shrink(&mut judgement, &options).await?
+        } else {
+            Vec::new()
+        };
+        Ok::<_, RunError>((judgement, shrunk))
+    }
+    .await;
     let finished = stages.finish().await;
     let mut failed = finished.failed;
     match ran {
@@ -205,23 +245,12 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
         Err(error @ RunError::Restart(_)) => failed.push(error.to_string()),
         other => other?,
     }
-    let end = RunEnd {
-        at_us: clock.now_us(),
-        slack_us: recorder.slack_us(),
-        lost_lines: recorder.lost_lines(),
-        tripwire: finished.tripwire_works,
-    };
-    recorder.write(&Line::End(end));
-    recorder.close().map_err(io)?;
-    let ask =
-        Ask { selection, wave_agents: finished.wave_agents, rerun: options.rerun.clone(), ..Ask::default() };
-    let path = options.history.clone();
-    let judged = tokio::task::spawn_blocking(move || judge::judge_file(&path, &ask)).await;
-    let judgement = judged.map_err(|error| io(std::io::Error::other(error)))??;
+    let (judgement, shrunk) = judged?;
     let mut invalid = finished.invalid;
     invalid.extend(recorder.complaint());
     Ok(Outcome {
         judgement,
+        shrunk,
         target: finished.target.report(recorder.calls()),
         generator: meter.report(&recorder),
         agents: finished.agents,

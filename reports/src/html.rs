@@ -40,6 +40,17 @@ pub fn write(report: &RunReport, writer: &mut dyn Write) -> io::Result<()> {
     writer.write_all(b"\n")
 }
 
+/// The lines of a requirement's timeline that its picture cannot show. The judge's tests hold that there are none, so
+/// that its words and the picture stay together.
+pub fn not_drawn(timeline: &[String]) -> Vec<&str> {
+    timeline::not_drawn(timeline)
+}
+
+/// Whether a timeline has a line that its picture marks as wrong.
+pub fn marks_what_is_wrong(timeline: &[String]) -> bool {
+    timeline::picture(timeline).is_some_and(|picture| picture.marks.iter().any(|mark| mark.wrong))
+}
+
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page {

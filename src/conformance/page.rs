@@ -8,7 +8,7 @@ use conformance::catalogue::{Profile, Selection};
 use reports::conformance::page::{Peer, write};
 
 use super::asked::{Asked, shipped};
-use super::run_once;
+use super::{Once, run_once};
 use crate::cli::ConformancePage;
 use crate::peers::{INSTALL, missing_program};
 use crate::run::{self, Failure, INTERRUPTED, TROUBLE, USAGE};
@@ -83,7 +83,8 @@ fn run_one(
     }
     let folder = folder.join(stem.as_ref());
     let ran = run::output_folder(Some(&folder), "").and_then(|folder| {
-        let ran = run_once(asked, selection, arguments.seed, &folder, arguments.quiet)?;
+        let once = Once { selection, seed: arguments.seed, replay: Vec::new() };
+        let ran = run_once(asked, once, &folder, arguments.quiet)?;
         reports::write_all(&ran.report, &folder).map_err(|error| Failure::new(TROUBLE, error))?;
         Ok(ran)
     });

@@ -135,7 +135,7 @@ pub(crate) fn registry_of(harness: &Child, out: &Path) -> u32 {
 }
 
 /// Waits for what must come soon; five minutes are for a machine that is busy beyond use.
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::program::{alone, children, code, judged, report, run, signal, text, wallflower};
+use crate::program::{alone, children, code, judged, report, run, signal, text, wait_for, wallflower};
 
 /// A hundred agents with connections of their own.
 const OWN: &str = r#"
@@ -112,18 +111,6 @@ fn agents_spread_over_two_processes_make_the_calls_that_one_would_make() {
     let intervals = two["intervals"].as_array().unwrap();
     let sent: u64 = intervals.iter().map(|second| second["sent"].as_u64().unwrap()).sum();
     assert_eq!(sent, sum(&two, "planned") - sum(&two, "misses"));
-}
-
-/// Waits for what must come soon; five minutes are for a machine that is busy beyond use.
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(300), "it never came");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Starts a long run of two workers, and waits until they make calls.

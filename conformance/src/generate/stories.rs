@@ -1,14 +1,16 @@
-//! What one agent does, as gaps and acts. Gaps lie on a grid around D and X (k/6 of the timeout and 1/15 beside it),
+//! What one agent does, as gaps and acts. Gaps are drawn on a grid around D and X (k/6 of the timeout and 1/15 beside it),
 //! which shows a fault again far more often than raw milliseconds do.
 
 use proptest::prelude::{Just, any, prop_oneof};
 use proptest::strategy::Strategy;
 use reports::history::{Abilities, Reported};
+use serde::{Deserialize, Serialize};
 
 use super::{Purpose, draw};
 
 /// What a gap is measured in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// D; X where there is no D.
     DegradedAfter,
@@ -16,28 +18,35 @@ pub enum Unit {
     ExpiresAfter,
 }
 
-/// `sixths`/6 + 1/15 of a timeout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A share of a timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Gap {
     /// Of which timeout.
     pub unit: Unit,
-    /// How many sixths of it.
-    pub sixths: u64,
+    /// How many thousandths of it.
+    pub permille: u64,
 }
 
 impl Gap {
+    /// `sixths`/6 + 1/15 of a timeout.
+    fn beside(unit: Unit, sixths: u64) -> Self {
+        Self { unit, permille: sixths * 1000 / 6 + 1000 / 15 }
+    }
+
     /// In microseconds.
     pub fn us(self, degraded_us: u64, expires_us: u64) -> u64 {
         let timeout = match self.unit {
             Unit::DegradedAfter => degraded_us,
             Unit::ExpiresAfter => expires_us,
         };
-        timeout.saturating_mul(self.sixths) / 6 + timeout / 15
+        timeout.saturating_mul(self.permille) / 1000
     }
 }
 
 /// One call of an agent, or several at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Act {
     /// A lean heartbeat.
     Renew,
@@ -56,7 +65,8 @@ pub enum Act {
 }
 
 /// What happens after a gap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
     /// How long after the last act.
     pub gap: Gap,
@@ -111,8 +121,8 @@ pub fn stories(seed: u64, agents: usize, abilities: &Abilities) -> Vec<Story> {
 
 fn step(degraded: bool) -> impl Strategy<Value = Step> {
     let gap = prop_oneof![
-        (1_u64..=8).prop_map(|sixths| Gap { unit: Unit::DegradedAfter, sixths }),
-        (4_u64..=7).prop_map(|sixths| Gap { unit: Unit::ExpiresAfter, sixths }),
+        (1_u64..=8).prop_map(|sixths| Gap::beside(Unit::DegradedAfter, sixths)),
+        (4_u64..=7).prop_map(|sixths| Gap::beside(Unit::ExpiresAfter, sixths)),
     ];
     let report = any::<bool>().prop_map(move |well| {
         Act::Report(if well || !degraded { Reported::Healthy } else { Reported::Degraded })
@@ -157,7 +167,7 @@ mod tests {
     #[test]
     fn gaps_lie_beside_the_grid_and_never_on_a_deadline() {
         for sixths in 1..=8 {
-            let gap = Gap { unit: Unit::DegradedAfter, sixths }.us(600_000, 1_200_000);
+            let gap = Gap::beside(Unit::DegradedAfter, sixths).us(600_000, 1_200_000);
             assert!(gap.abs_diff(600_000) >= 40_000, "{gap}");
         }
     }

@@ -11,6 +11,9 @@ use super::{Subject, late_allowance_us};
 /// The most lines that a timeline has.
 const LINES: usize = 40;
 
+/// What the line that proves a case ends with.
+const WRONG: &str = "  <== WRONG";
+
 /// So long before a case, and so long behind it, its timeline may tell of.
 const BEHIND_US: u64 = 5_000_000;
 
@@ -57,7 +60,7 @@ pub(super) fn timeline(evidence: &Evidence, case: &Case) -> Vec<String> {
     let mut from = case.wrong.s;
     if let Some(subject) = &subject {
         from = add_deadlines(subject, case.view, &mut events);
-        add_calls(subject, &mut events);
+        add_calls(subject, case, &mut events);
         add_sightings(subject, case, &mut views);
     } else {
         add_lists(evidence, case, &mut views);
@@ -66,6 +69,11 @@ pub(super) fn timeline(evidence: &Evidence, case: &Case) -> Vec<String> {
     let other = events.into_iter().map(|(at, words)| Event { at, words, is_view: false });
     let views = views.into_iter().map(|(at, words)| Event { at, words, is_view: true });
     let mut events: Vec<Event> = other.chain(views).collect();
+    // What proves it may be a call that neither renews nor shows anything, such as a refusal.
+    if !events.is_empty() && !events.iter().any(|event| event.words.contains(WRONG)) {
+        let words = format!("the call that proves it, answered at {} ms{WRONG}", milliseconds(case.view.e));
+        events.push(Event { at: case.view.s, words, is_view: false });
+    }
     events.sort_by_key(|event| event.at);
     let last = events.iter().rposition(|event| event.at <= case.view.e).unwrap_or(0);
     events.truncate(last + 3);
@@ -132,18 +140,27 @@ fn last_call_before(lease: &Lease, view: Span) -> Option<u64> {
     lease.beats.iter().rfind(|beat| beat.span.s < view.e).map(|beat| beat.span.s)
 }
 
-fn add_calls(subject: &Subject<'_>, events: &mut Vec<(u64, String)>) {
+/// What a call is followed by if it is the one that proves the case.
+fn mark(span: Span, case: &Case) -> &'static str {
+    if span == case.view { WRONG } else { "" }
+}
+
+fn add_calls(subject: &Subject<'_>, case: &Case, events: &mut Vec<(u64, String)>) {
     for beat in subject.lease.beats.iter().filter(|beat| !beat.restart) {
         let outcome = format!("{:?}", beat.outcome).to_lowercase();
         let document = beat.document.map(|document| format!(", document {document}")).unwrap_or_default();
-        let words =
-            format!("{} {outcome}, answered at {} ms{document}", beat.op.name(), milliseconds(beat.span.e));
+        let words = format!(
+            "{} {outcome}, answered at {} ms{document}{}",
+            beat.op.name(),
+            milliseconds(beat.span.e),
+            mark(beat.span, case)
+        );
         events.push((beat.span.s, words));
     }
     for leave in &subject.lease.leaves {
         let outcome = if leave.certain { "left" } else { "without a clear answer" };
-        events
-            .push((leave.span.s, format!("leave {outcome}, answered at {} ms", milliseconds(leave.span.e))));
+        let (answered, wrong) = (milliseconds(leave.span.e), mark(leave.span, case));
+        events.push((leave.span.s, format!("leave {outcome}, answered at {answered} ms{wrong}")));
     }
 }
 
@@ -157,7 +174,7 @@ fn add_sightings(subject: &Subject<'_>, case: &Case, events: &mut Vec<(u64, Stri
             Lane::Unchanged(_) => "304, its body",
         };
         let document = seen.document.map(|document| format!(", document {document}")).unwrap_or_default();
-        let mark = if seen.span == case.view { "  <== WRONG" } else { "" };
+        let mark = mark(seen.span, case);
         let words = format!(
             "{lane} shows {}{document}, answered at {} ms{mark}",
             seen.seen.words(),
@@ -170,7 +187,7 @@ fn add_sightings(subject: &Subject<'_>, case: &Case, events: &mut Vec<(u64, Stri
 fn add_lists(evidence: &Evidence, case: &Case, events: &mut Vec<(u64, String)>) {
     let near = |span: Span| span.e >= case.wrong.s.saturating_sub(100_000) && span.s <= case.wrong.e;
     for view in evidence.lists.iter().filter(|view| near(view.span)) {
-        let mark = if view.span == case.view { "  <== WRONG" } else { "" };
+        let mark = mark(view.span, case);
         let kind = if view.unchanged { "304 to" } else { "list with" };
         let words = format!(
             "{kind} tag {}, revision {}, answered at {} ms{mark}",
@@ -204,7 +221,7 @@ fn add_surroundings(evidence: &Evidence, case: &Case, events: &mut Vec<(u64, Str
     }
     for touch in evidence.touches.iter().filter(|touch| touch.agent == case.agent) {
         let words = format!(
-            "{} call from {} to {}: {:?}  <== WRONG",
+            "{} call from {} to {}: {:?}{WRONG}",
             touch.protocol, touch.from, touch.address, touch.first_bytes
         );
         events.push((touch.at_us, words));

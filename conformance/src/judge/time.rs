@@ -226,7 +226,8 @@ pub(super) fn check_order(
                 milliseconds(earlier.e),
                 ["healthy", "degraded", "expired", "gone"].get(rank as usize).unwrap_or(&"gone")
             );
-            tally.break_with(case(subject, Span { s: earlier.s, e: view.e }, view.s - earlier.e, sentence));
+            let proven = case(subject, view, view.s - earlier.e, sentence);
+            tally.break_with(Case { wrong: Span { s: earlier.s, e: view.e }, ..proven });
         }
     }
 }

@@ -9,13 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::recorder::Recorder;
-use crate::generate::{Act, Role, Story};
+use crate::generate::{Act, RACER_PERCENT, Role, Story};
 
 /// Views are asked for so long before a deadline, and so long after the allowance behind it.
 const MARGIN_US: u64 = 12_000;
-
-/// Gaps of a racer, in per cent of D.
-const RACER_PERCENT: u64 = 80;
 
 /// An agent of the harness.
 #[derive(Debug, Clone)]

@@ -129,6 +129,11 @@ impl Recorder {
         }
     }
 
+    /// Brings what was written so far into the file, for somebody who reads it meanwhile.
+    pub(super) fn flush(&self) -> std::io::Result<()> {
+        self.state().file.flush()
+    }
+
     /// Flushes; gives the first error of all.
     pub(super) fn close(&self) -> std::io::Result<()> {
         let mut state = self.state();

@@ -1,11 +1,14 @@
 //! The stages of a run, in order: quiet, story, deadlines, probes, guard, clock, pause, trouble, kills, restarts, spoilt
 //! store, wave, provocation, watched. Each is run if a selected requirement needs it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_sim::target::Target;
 use agent_sim::tripwire::Tripwire;
-use reports::history::{Line, Policy};
+use reports::history::{Line, Policy, RunHeader};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
@@ -13,9 +16,10 @@ use super::actor::Actor;
 use super::cost::TargetCost;
 use super::pace::Pace;
 use super::recorder::Recorder;
+use super::rounds::{TRIALS, Trial};
 use super::{RunError, RunOptions, readers};
 use crate::catalogue::{Check, Selection};
-use crate::generate::{self, Act};
+use crate::generate::{self, Act, Schedule};
 
 mod clock;
 mod deadline;
@@ -42,11 +46,14 @@ const ONE_POLICY: &str =
 /// The run's state.
 pub(super) struct Stages {
     selection: Selection,
-    recorder: Arc<Recorder>,
-    target: Target,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) target: Target,
     likeness: guard::Likeness,
-    tripwire: Tripwire,
-    pace: Pace,
+    pub(super) tripwire: Tripwire,
+    pub(super) pace: Pace,
+    pub(super) header: RunHeader,
+    /// Who of the main window lived by which schedule.
+    cast: Mutex<HashMap<String, Schedule>>,
     seed: u64,
     progress: tokio::sync::watch::Sender<String>,
     cost: TargetCost,
@@ -55,7 +62,10 @@ pub(super) struct Stages {
     store: Option<String>,
     /// Routes to provoke beside those that are known.
     routes: Vec<(&'static str, String)>,
-    next_number: u32,
+    /// What failed before, and is run before all else.
+    replayed: Vec<(Check, Schedule)>,
+    history: PathBuf,
+    next_number: AtomicU32,
     invalid: Vec<String>,
     failed: Vec<String>,
 }
@@ -63,9 +73,7 @@ pub(super) struct Stages {
 /// What is left when all is stopped.
 pub(super) struct Finished {
     pub(super) target: TargetCost,
-    pub(super) tripwire_works: bool,
     pub(super) agents: u64,
-    pub(super) wave_agents: u64,
     pub(super) invalid: Vec<String>,
     pub(super) failed: Vec<String>,
 }
@@ -75,8 +83,8 @@ impl Stages {
         options: &RunOptions,
         selection: Selection,
         recorder: Arc<Recorder>,
-        target: Target,
-        tripwire: Tripwire,
+        (target, tripwire): (Target, Tripwire),
+        header: RunHeader,
     ) -> Self {
         let abilities = target.dialect.abilities();
         let pace = Pace::of(&abilities, &target.policies, target.transition_bound_ms, options.agents);
@@ -95,9 +103,13 @@ impl Stages {
             recorder,
             target,
             tripwire,
+            header,
+            cast: Mutex::default(),
+            replayed: options.replay.clone(),
+            history: options.history.clone(),
             seed: options.seed,
             progress: options.progress.clone(),
-            next_number: 0,
+            next_number: AtomicU32::new(0),
             invalid: Vec::new(),
             failed: Vec::new(),
         }
@@ -141,13 +153,23 @@ impl Stages {
         if wants(&[Check::Time6]) && self.target.policies.len() < 2 {
             self.leave_out(Check::Time6, ONE_POLICY);
         }
+        if !self.replayed.is_empty() && self.replay().await? {
+            // What failed before still fails: that is what is to be mended first.
+            return Ok(());
+        }
+        if let Some(words) = self.pace.warning() {
+            self.say(words);
+        }
         if quiet && self.goes_on() {
             self.quiet().await;
         }
-        if story && self.goes_on() {
-            self.story().await;
+        let deadlines = self.selection.wants(Check::Race1);
+        // A wave without a kill is nothing but more agents.
+        let wave_beside = wave && self.pace.unhurried && self.wanted_wave == 0;
+        if self.goes_on() {
+            self.side_by_side(story, deadlines, wave_beside).await;
         }
-        if self.selection.wants(Check::Race1) && self.goes_on() {
+        if deadlines && !self.pace.unhurried && self.goes_on() {
             self.deadlines().await;
         }
         if self.wants_probes() && self.goes_on() {
@@ -174,7 +196,7 @@ impl Stages {
         if ours && wants(&[Check::Durable6]) && self.goes_on() {
             self.spoilt().await?;
         }
-        if wave && self.goes_on() {
+        if wave && !wave_beside && self.goes_on() {
             self.wave().await?;
         }
         if provoke && self.goes_on() {
@@ -187,33 +209,86 @@ impl Stages {
         Ok(())
     }
 
-    /// Stops the registry and looks at the listeners a last time.
-    pub(super) async fn finish(mut self) -> Finished {
+    /// The main window and, where its policies leave time, the deadlines and the wave in it: their agents are others,
+    /// each is judged by its own calls, and all that they do together is to wait. Quick policies leave no time: beside
+    /// hundreds of others no heartbeat meets its deadline within milliseconds, and no list is as old as it says.
+    ///
+    /// What else there is stays behind: VIEW-5 needs a registry in which nothing changes, provocations may call a
+    /// route that takes everybody's registration, and kills end all that was under way.
+    async fn side_by_side(&self, story: bool, deadlines: bool, wave: bool) {
+        tokio::join!(
+            async {
+                if story {
+                    self.story().await;
+                }
+            },
+            async {
+                if deadlines && self.pace.unhurried {
+                    self.deadlines().await;
+                }
+            },
+            async {
+                if wave {
+                    self.wave_without_kill().await;
+                }
+            },
+        );
+    }
+
+    /// Runs what failed before; whether any of it fails again.
+    async fn replay(&self) -> Result<bool, RunError> {
+        let trial =
+            |(check, schedule): &(Check, Schedule)| Trial { check: *check, schedule: schedule.clone() };
+        let trials: Vec<Trial> = self.replayed.iter().map(trial).collect();
+        let mut fails = false;
+        for trials in trials.chunks(TRIALS) {
+            self.say(format!("replaying {} schedules that failed before", trials.len()));
+            let proven = self.round("replayed", trials, (&self.recorder, &self.history)).await?;
+            fails |= proven.iter().any(Option::is_some);
+        }
+        Ok(fails)
+    }
+
+    /// Who lived by which schedule.
+    pub(super) fn cast(&self) -> MutexGuard<'_, HashMap<String, Schedule>> {
+        self.cast.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many agents are to have a deadline at once.
+    pub(super) fn wave_agents(&self) -> u64 {
+        u64::from(self.wanted_wave)
+    }
+
+    /// Looks at the listeners a last time; whether they work still.
+    pub(super) async fn look_at_listeners(&mut self) -> bool {
         let tripwire_works = self.tripwire.works().await;
         self.tripwire.settle().await;
         let touches = self.tripwire.take_touches();
         for touch in touches {
             self.recorder.write(&Line::Touch(touch));
         }
+        if !tripwire_works {
+            self.invalid.push("the listeners behind the agents' endpoints do not answer any more".to_owned());
+        }
+        tripwire_works
+    }
+
+    /// Stops the registry.
+    pub(super) async fn finish(mut self) -> Finished {
         self.cost.look(self.target.process.as_ref());
         if let Some(process) = self.target.process.take() {
             process.stop().await;
         }
-        if !tripwire_works {
-            self.invalid.push("the listeners behind the agents' endpoints do not answer any more".to_owned());
-        }
         Finished {
             target: self.cost,
-            tripwire_works,
-            agents: u64::from(self.next_number),
-            wave_agents: u64::from(self.wanted_wave),
+            agents: u64::from(self.next_number.into_inner()),
             invalid: self.invalid,
             failed: self.failed,
         }
     }
 
     /// Whether the next stage can begin: nobody ended the run, and the registry is there.
-    fn goes_on(&mut self) -> bool {
+    pub(super) fn goes_on(&mut self) -> bool {
         self.cost.look(self.target.process.as_ref());
         if let Some(process) = &mut self.target.process
             && let Some(event) = process.check()
@@ -227,11 +302,11 @@ impl Stages {
         self.invalid.is_empty() && self.failed.is_empty() && !self.recorder.stopped()
     }
 
-    fn say(&self, words: String) {
+    pub(super) fn say(&self, words: String) {
         self.progress.send_replace(words);
     }
 
-    fn policy(&self, agent_type: &str) -> Policy {
+    pub(super) fn policy(&self, agent_type: &str) -> Policy {
         let policies = &self.target.policies;
         policies.get(agent_type).or_else(|| policies.get("default")).copied().unwrap_or(Policy {
             heartbeat_interval_ms: 5_000,
@@ -241,18 +316,23 @@ impl Stages {
         })
     }
 
+    /// A number that no agent has yet, from 1.
+    pub(super) fn next_number(&self) -> u32 {
+        self.next_number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// An agent with an address of its own.
-    fn actor(&mut self, name: &str, agent_type: &str) -> Actor {
-        self.next_number += 1;
-        let id = format!("{name}-{:06}", self.next_number);
-        let endpoint = self.tripwire.assign(self.next_number, &id);
+    fn actor(&self, name: &str, agent_type: &str) -> Actor {
+        let number = self.next_number();
+        let id = format!("{name}-{number:06}");
+        let endpoint = self.tripwire.assign(number, &id);
         let abilities = self.target.dialect.abilities();
         Actor::new(&self.recorder, id, agent_type, endpoint, self.policy(agent_type))
             .reading(abilities.single_read, self.target.transition_bound_ms * 1000)
     }
 
     /// Nothing but renewals: what VIEW-5 needs.
-    async fn quiet(&mut self) {
+    async fn quiet(&self) {
         self.say(format!("only renewals, for {} ms", self.pace.quiet_us / 1000));
         let policy = self.policy("default");
         let gap_us = policy.heartbeat_interval_ms * 1000;
@@ -288,7 +368,7 @@ impl Stages {
     }
 
     /// Hundreds of generated agents side by side.
-    async fn story(&mut self) {
+    async fn story(&self) {
         let abilities = self.target.dialect.abilities();
         let stories = generate::stories(self.seed, self.pace.agents as usize, &abilities);
         let window_us = self.pace.window_us();
@@ -301,6 +381,9 @@ impl Stages {
         for (number, story) in stories.into_iter().enumerate() {
             let Some(agent_type) = types.get(number % types.len().max(1)) else { break };
             let actor = self.actor("story", agent_type);
+            let timeouts = self.timeouts_us(agent_type);
+            let schedule = Schedule::of(agent_type, &story, timeouts, (self.pace.acting_us, window_us));
+            self.cast().insert(actor.id().to_owned(), schedule);
             let start_us = from_us + story.start_permille * self.pace.acting_us / 10_000;
             running.spawn(actor.live(story, start_us, act_until_us, end_us));
         }

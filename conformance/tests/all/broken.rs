@@ -11,9 +11,9 @@ use reports::result::RequirementVerdict;
 use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
-use crate::alone;
 use crate::not_judged::not_judged;
 use crate::stub::Stub;
+use crate::{alone, beside};
 
 /// One fault, and exactly what fails by it.
 #[derive(Clone, Copy)]
@@ -105,7 +105,7 @@ const GROUPS: &[Group] = &[
 const EARLY: &[&str] = GROUPS[0].requirements;
 
 /// A machine that is too slow to decide gets so many tries.
-const TRIES: u64 = 3;
+pub(crate) const TRIES: u64 = 3;
 
 const BROKEN: Stub =
     Stub { program: "broken_registry", data: "changes.jsonl", unit: "", ready_path: "/health" };
@@ -114,14 +114,14 @@ const BROKEN: Stub =
 const WAVE_LEASE: Duration = Duration::from_secs(3);
 
 /// The first try has the fastest policies; each further one has slower ones.
-async fn run_on(requirements: &[&str], fault: &str, seed: u64, history: PathBuf) -> Outcome {
+pub(crate) async fn run_on(requirements: &[&str], fault: &str, seed: u64, history: PathBuf) -> Outcome {
     // Both other ends are gone: neither is needed for a run.
     let (_, interrupt) = watch::channel(false);
     let (progress, _) = watch::channel(String::new());
     run(options((requirements, fault), seed, history, interrupt, progress)).await.unwrap()
 }
 
-fn options(
+pub(crate) fn options(
     (requirements, fault): (&[&str], &str),
     seed: u64,
     history: PathBuf,
@@ -141,17 +141,19 @@ fn options(
         routes: Vec::new(),
         agents: Some(48),
         wave_agents: Some(300),
+        replay: Vec::new(),
+        shrinks: false,
         interrupt,
         progress,
     }
 }
 
-fn with_verdict(outcome: &Outcome, verdict: RequirementVerdict) -> BTreeSet<&str> {
+pub(crate) fn with_verdict(outcome: &Outcome, verdict: RequirementVerdict) -> BTreeSet<&str> {
     let rows = outcome.judgement.requirements.iter();
     rows.filter(|row| row.verdict == verdict).map(|row| row.id.as_str()).collect()
 }
 
-fn told(outcome: &Outcome) -> String {
+pub(crate) fn told(outcome: &Outcome) -> String {
     let mut lines = vec![format!(
         "failed: {:?}, invalid: {:?}, lag {:?}, floor {:?}",
         outcome.failed, outcome.invalid, outcome.generator.lag_us, outcome.generator.timer_floor_us
@@ -193,7 +195,8 @@ fn compare(fault: &Fault, outcome: &Outcome) -> Result<bool, String> {
 async fn check(requirements: &'static [&'static str], fault: Fault, folder: PathBuf) -> Result<(), String> {
     let mut last = String::new();
     for seed in 1..=TRIES {
-        let history = folder.join(format!("{}-{seed}.jsonl", fault.name));
+        let history = folder.join(format!("{}-{}-{seed}.jsonl", requirements[0], fault.name));
+        let _beside = beside().await;
         let outcome = run_on(requirements, fault.name, seed, history).await;
         last = told(&outcome);
         match compare(&fault, &outcome) {
@@ -220,25 +223,16 @@ fn each_requirement_that_is_checked_has_a_fault_that_breaks_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_broken_registry_fails_on_what_its_fault_breaks_and_a_right_one_passes() {
-    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let chosen = std::env::var("FAULT").ok();
-    let mut wrong = Vec::new();
+    let mut running = tokio::task::JoinSet::new();
     for Group { requirements, faults } in GROUPS {
-        let faults =
-            faults.iter().filter(|fault| chosen.as_deref().is_none_or(|chosen| chosen == fault.name));
-        let faults: Vec<Fault> = faults.copied().collect();
-        // Few at once leave the machine enough time to keep the schedules.
-        for some in faults.chunks(3) {
-            let mut running = tokio::task::JoinSet::new();
-            for fault in some {
-                running.spawn(check(requirements, *fault, folder.path().to_owned()));
-            }
-            for result in running.join_all().await {
-                wrong.extend(result.err());
-            }
+        let is_chosen = |fault: &&Fault| chosen.as_deref().is_none_or(|chosen| chosen == fault.name);
+        for fault in faults.iter().filter(is_chosen) {
+            running.spawn(check(requirements, *fault, folder.path().to_owned()));
         }
     }
+    let wrong: Vec<String> = running.join_all().await.into_iter().filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 

@@ -194,6 +194,7 @@ impl Story {
             assert_eq!(pieces.wrong_expiry_instants_us, whole.wrong_expiry_instants_us);
             assert_eq!(pieces.freshness, whole.freshness, "in pieces of {settle_every} lines");
         }
+        whole.requirements.iter().for_each(is_drawn);
         whole
     }
 
@@ -212,6 +213,42 @@ impl Story {
     fn fails_only(&self, ids: &[&str]) {
         assert_eq!(self.failures(), ids, "{:#?}", self.judged().requirements);
     }
+}
+
+/// What single calls prove wrong, so that each failure has a timeline.
+const OF_CALLS: &[&str] = &[
+    "PASSIVE-1",
+    "TIME-1",
+    "TIME-2",
+    "TIME-3",
+    "TIME-4",
+    "TIME-5",
+    "TIME-7",
+    "RACE-1",
+    "RACE-2",
+    "VIEW-2",
+    "VIEW-3",
+    "VIEW-5",
+    "DURABLE-1",
+    "DURABLE-2",
+    "DURABLE-3",
+    "DURABLE-5",
+];
+
+/// The report draws its picture from the timeline's words: of every failure that is told here each line must be drawn,
+/// and the wrong one be marked.
+#[track_caller]
+fn is_drawn(row: &RequirementReport) {
+    // A probe's exchanges are no timeline, and what befalls a process (memory, a start, a flood) has no agent whose
+    // timeline it were: they are shown as text alone.
+    if row.verdict != RequirementVerdict::Fail || row.proof.is_none() || row.timeline.is_empty() {
+        assert!(!OF_CALLS.contains(&row.id.as_str()) || row.verdict != RequirementVerdict::Fail, "{row:#?}");
+        return;
+    }
+    assert_eq!(reports::html::not_drawn(&row.timeline), Vec::<&str>::new(), "{row:#?}");
+    assert!(row.timeline.iter().any(|line| line.ends_with("<== WRONG")), "{row:#?}");
+    // One instant alone is no axis.
+    assert!(row.timeline.len() == 1 || reports::html::marks_what_is_wrong(&row.timeline), "{row:#?}");
 }
 
 fn shown(id: &str, status: Status, document: u64) -> AgentSeen {

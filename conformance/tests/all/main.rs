@@ -12,11 +12,21 @@ mod guarded;
 mod histories;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;
+mod shrunk;
 mod stub;
 mod tampered;
 
-/// Load makes live runs undecided: whoever holds one takes this first.
-async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
-    static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    MACHINE.lock().await
+/// So many live runs bear each other: they mostly wait.
+const SIDE_BY_SIDE: u32 = 3;
+
+static MACHINE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(SIDE_BY_SIDE as usize);
+
+/// Load makes live runs undecided: whoever holds one that bears no other takes this first.
+async fn alone() -> tokio::sync::SemaphorePermit<'static> {
+    MACHINE.acquire_many(SIDE_BY_SIDE).await.unwrap()
+}
+
+/// The same for one that bears a few others.
+async fn beside() -> tokio::sync::SemaphorePermit<'static> {
+    MACHINE.acquire().await.unwrap()
 }

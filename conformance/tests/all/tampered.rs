@@ -8,9 +8,9 @@ use conformance::catalogue::Selection;
 use conformance::generate;
 use conformance::live::{Outcome, RunOptions, run};
 use reports::result::RequirementVerdict;
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 
-use crate::alone;
+use crate::beside;
 use crate::not_judged::not_judged;
 use crate::stub::Stub;
 
@@ -100,6 +100,8 @@ async fn run_on(probed: &[&str], fault: &str, seed: u64, history: PathBuf) -> Ou
         routes: Vec::new(),
         agents: Some(12),
         wave_agents: Some(0),
+        replay: Vec::new(),
+        shrinks: false,
         interrupt,
         progress,
     };
@@ -139,9 +141,11 @@ pub(crate) async fn check(
     fault: &'static str,
     must: &'static [&'static str],
     folder: &Path,
+    room: impl AsyncFn() -> SemaphorePermit<'static>,
 ) -> Result<(), String> {
     let mut last = String::new();
     for seed in 1..=TRIES {
+        let _room = room().await;
         let outcome = run_on(probed, fault, seed, folder.join(format!("{fault}-{seed}.jsonl"))).await;
         last = told(&outcome);
         match compare(fault, must, &outcome) {
@@ -170,21 +174,15 @@ async fn each_registry_with_a_tampered_mcp_interface_fails_on_what_its_fault_bre
 }
 
 async fn matrix(probed: &'static [&'static str], faults: &'static [(&'static str, &'static [&'static str])]) {
-    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let chosen = std::env::var("FAULT").ok();
-    let chosen = |name: &str| chosen.as_deref().is_none_or(|chosen| chosen == name);
-    let faults: Vec<_> = faults.iter().filter(|(name, _)| chosen(name)).collect();
-    let mut wrong = Vec::new();
-    for some in faults.chunks(3) {
-        let mut running = tokio::task::JoinSet::new();
-        for (fault, must) in some {
-            let folder = folder.path().to_owned();
-            running.spawn(async move { check(probed, fault, must, &folder).await });
-        }
-        for result in running.join_all().await {
-            wrong.extend(result.err());
-        }
+    let mut running = tokio::task::JoinSet::new();
+    for (fault, must) in
+        faults.iter().filter(|(name, _)| chosen.as_deref().is_none_or(|chosen| chosen == *name))
+    {
+        let folder = folder.path().to_owned();
+        running.spawn(async move { check(probed, fault, must, &folder, beside).await });
     }
+    let wrong: Vec<String> = running.join_all().await.into_iter().filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

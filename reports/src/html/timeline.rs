@@ -62,6 +62,18 @@ pub(super) fn wrong_at(timeline: &[String]) -> Option<u64> {
     told(line).map(|told| told.at as u64)
 }
 
+/// The lines of a timeline that the picture cannot show, but for those that are meant for readers alone: how many views
+/// were left out, and which route was provoked.
+pub(super) fn not_drawn(timeline: &[String]) -> Vec<&str> {
+    let is_drawn = |line: &str| {
+        told(line).is_some_and(|told| {
+            let for_readers = told.words.starts_with('(') || told.words.starts_with("provoked: ");
+            for_readers || told.words.starts_with("| ") || kind(told.words).is_some()
+        })
+    };
+    timeline.iter().map(String::as_str).filter(|line| !is_drawn(line)).collect()
+}
+
 /// The picture, if there are at least two instants to draw.
 pub(super) fn picture(timeline: &[String]) -> Option<Picture> {
     let told: Vec<Told<'_>> = timeline.iter().take(MAX_MARKS).filter_map(|line| told(line)).collect();
@@ -137,8 +149,8 @@ fn kind(words: &str) -> Option<(u32, &'static str, &'static str)> {
         });
     }
     match first {
-        "register" | "renew" | "heartbeat" => {
-            let accepted = words.contains("registered") || words.contains("renewed");
+        "register" | "renew" | "probe" => {
+            let accepted = [" registered", " renewed", " updated"].iter().any(|word| words.contains(word));
             Some(if accepted { (0, "said", "●") } else { (0, "failed", "✕") })
         }
         "leave" => Some((0, "failed", "■")),
@@ -166,6 +178,9 @@ mod tests {
             "    7877.397 ms  register registered, answered at 7885.378 ms, document 589825",
             "    7961.581 ms  list shows healthy, document 589825, answered at 7965.135 ms",
             "    7970.000 ms  (185 views are left out from here on)",
+            "    7980.000 ms  probe renewed, answered at 7981.000 ms",
+            "    7985.000 ms  register updated, answered at 7986.000 ms, document 2",
+            "    7990.000 ms  renew unknown, answered at 7991.000 ms",
             "    8088.369 ms  | X is reached at the earliest",
             "    8277.548 ms  list shows expired or gone, answered at 8280.662 ms  <== WRONG",
             "no line of a timeline",
@@ -173,7 +188,10 @@ mod tests {
         .map(str::to_owned);
         let picture = picture(&lines).unwrap();
         let classes: Vec<_> = picture.marks.iter().map(|mark| (mark.lane, mark.class, mark.wrong)).collect();
-        assert_eq!(classes, [(0, "said", false), (1, "healthy", false), (1, "gone", true)]);
+        let said = (0, "said", false);
+        let marks = [said, (1, "healthy", false), said, said, (0, "failed", false), (1, "gone", true)];
+        assert_eq!(classes, marks);
+        assert_eq!(not_drawn(&lines), ["no line of a timeline"]);
         assert_eq!(picture.lines[0].words, "X is reached at the earliest");
         assert_eq!(picture.marks[0].x, format!("{LEFT:.1}"));
         assert!(picture.wrong.is_some());

@@ -170,6 +170,12 @@ impl Pace {
         }
     }
 
+    /// Waits for so long from now; false when told to end instead.
+    async fn wait(&mut self, us: u64) -> bool {
+        let now_us = self.clock.now_us().saturating_sub(self.begin_us);
+        self.until(now_us.saturating_add(us)).await
+    }
+
     /// Waits until told to end.
     async fn quit(&mut self) {
         // An error means that nobody is left to tell.

@@ -10,6 +10,15 @@ use crate::load::sampler::Watched;
 use crate::plan::faults::PlannedFault;
 use crate::process::RegistryProcess;
 
+/// Between two looks for a process that another fault holds.
+const LOOK_AGAIN_US: u64 = 5_000;
+
+/// A minute: a restart that takes longer has failed by then.
+const LOOKS: u32 = 12_000;
+
+/// The run ends: what was planned is not done any more.
+struct ToldToEnd;
+
 /// Holds the registry's process, and tells the history what it does to it.
 #[derive(Debug)]
 pub(super) struct Hands {
@@ -21,6 +30,20 @@ impl Hands {
     /// The process, for something that is done to it on purpose; meanwhile nobody watches it.
     fn take(&self) -> Option<RegistryProcess> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The same as soon as no other fault holds it: where a restart takes long, the next fault waits for its end and
+    /// strikes late instead of striking nothing. `Err` when told to end meanwhile, `None` when nobody brings it back.
+    async fn take_when_free(&self, pace: &mut Pace) -> Result<Option<RegistryProcess>, ToldToEnd> {
+        for _ in 0..LOOKS {
+            if let Some(process) = self.take() {
+                return Ok(Some(process));
+            }
+            if !pace.wait(LOOK_AGAIN_US).await {
+                return Err(ToldToEnd);
+            }
+        }
+        Ok(None)
     }
 
     fn put_back(&self, process: RegistryProcess) {
@@ -39,7 +62,8 @@ pub(super) async fn kill(fault: PlannedFault, hands: Hands, mut pace: Pace) -> F
         if !pace.until(*from_us).await {
             break;
         }
-        let Some(mut process) = hands.take() else { return nothing_to_strike(&fault) };
+        let Ok(found) = hands.take_when_free(&mut pace).await else { break };
+        let Some(mut process) = found else { return nothing_to_strike(&fault) };
         let killed = process.kill().await;
         let by_itself = killed.event == ProcessChange::Died;
         hands.tell(killed);
@@ -80,7 +104,8 @@ pub(super) async fn pause(fault: PlannedFault, hands: Hands, mut pace: Pace) -> 
         if !pace.until(*from_us).await {
             break;
         }
-        let Some(mut process) = hands.take() else { return nothing_to_strike(&fault) };
+        let Ok(found) = hands.take_when_free(&mut pace).await else { break };
+        let Some(mut process) = found else { return nothing_to_strike(&fault) };
         let paused = process.pause().await;
         // What it uses can be seen while it stands still.
         hands.put_back(process);

@@ -25,7 +25,7 @@ const KEEN: u64 = 8;
 
 impl Stages {
     /// Every agent meets several deadlines, with a view beside and one behind each.
-    pub(super) async fn deadlines(&mut self) {
+    pub(super) async fn deadlines(&self) {
         let quickest = self.pace.types.iter().min_by_key(|name| self.policy(name).expires_after_ms).cloned();
         let agent_type = quickest.unwrap_or_else(|| "default".to_owned());
         let lease_us = self.policy(&agent_type).expires_after_ms * 1000;

@@ -88,14 +88,13 @@ impl Stages {
 
     /// What records for a requirement.
     pub(super) fn prober(
-        &mut self,
+        &self,
         check: Check,
         wire: Wire,
         policies: Arc<BTreeMap<String, Policy>>,
         process: Option<i32>,
     ) -> Prober {
         let requirement = row(check).map_or("", |row| row.id);
-        self.next_number += 1;
         Prober {
             requirement,
             recorder: Arc::clone(&self.recorder),
@@ -106,7 +105,7 @@ impl Stages {
             process,
             bound_ms: self.target.transition_bound_ms,
             seed: self.seed,
-            endpoint: self.tripwire.assign(self.next_number, &format!("probe {requirement}")),
+            endpoint: self.tripwire.assign(self.next_number(), &format!("probe {requirement}")),
         }
     }
 }

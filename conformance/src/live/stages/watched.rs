@@ -99,14 +99,14 @@ impl Stages {
         started.map_err(|error| format!("under strace the registry does not start: {error}"))
     }
 
-    async fn bait(&mut self, field: &Field, watch: &mut Watch) {
+    async fn bait(&self, field: &Field, watch: &mut Watch) {
         let (agent_type, lease_ms) = self.briefest();
         let mut baits = Vec::new();
         for _ in 0..AGENTS {
-            self.next_number += 1;
-            let id = format!("bait-{:06}", self.next_number);
-            let endpoint = self.tripwire.assign(self.next_number, &id);
-            baits.push(Bait::new(id, &agent_type, endpoint, self.next_number, self.seed));
+            let number = self.next_number();
+            let id = format!("bait-{number:06}");
+            let endpoint = self.tripwire.assign(number, &id);
+            baits.push(Bait::new(id, &agent_type, endpoint, number, self.seed));
         }
         watch.names = baits.iter().map(|bait| bait.name.clone()).collect();
         for bait in &baits {
@@ -124,6 +124,8 @@ impl Stages {
             };
             self.provoke_call(field, bait.id(), &renew).await;
         }
+        // The routes are called while the others' leases run out.
+        let silent_since_us = self.recorder.clock.now_us();
         if let Some(first) = baits.first() {
             let mut answers: Vec<WireAnswer> = Vec::new();
             while answers.len() < routes::MOST && !self.recorder.stopped() {
@@ -144,13 +146,14 @@ impl Stages {
         for bait in baits.iter().filter(|bait| bait.number % LEAVING == 0) {
             self.provoke_call(field, bait.id(), &Call::Leave { agent_id: bait.id().to_owned() }).await;
         }
-        let silent_ms = if lease_ms <= LONGEST_LEASE_MS {
+        let now_us = self.recorder.clock.now_us();
+        let until_us = if lease_ms <= LONGEST_LEASE_MS {
             watch.expired = baits.iter().filter(|bait| bait.number % LEAVING != 0).count() as u64;
-            lease_ms + self.target.transition_bound_ms + AFTERMATH_MS
+            silent_since_us + (lease_ms + self.target.transition_bound_ms) * 1000
         } else {
-            AFTERMATH_MS
+            now_us
         };
-        self.recorder.sleep_until(self.recorder.clock.now_us() + silent_ms * 1000).await;
+        self.recorder.sleep_until(until_us.max(now_us) + AFTERMATH_MS * 1000).await;
         // Some learn of an expiry only when they look.
         for bait in &baits {
             self.provoke_call(field, bait.id(), &Call::Read { agent_id: bait.id().to_owned() }).await;

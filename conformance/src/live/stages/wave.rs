@@ -28,9 +28,33 @@ const LISTS_BEHIND: u32 = 3;
 /// So many lists behind the deadline at the most, however much the harness's slack has grown meanwhile.
 const MOST_LISTS_BEHIND: u32 = 30;
 
+/// Those that were registered for it.
+struct Wave {
+    /// The list that shows them.
+    filter: Filter,
+    lease_us: u64,
+}
+
 impl Stages {
-    /// Registers, gives all one deadline, looks around it.
+    /// Registers, gives all one deadline by a kill where that can be, looks around it.
     pub(super) async fn wave(&mut self) -> Result<(), RunError> {
+        let wave = self.whole_wave().await;
+        if self.wanted_wave > 0 {
+            self.kill().await;
+            self.start_again().await?;
+        }
+        self.look_at_wave(&wave).await;
+        Ok(())
+    }
+
+    /// The same of a registry that is only reached.
+    pub(super) async fn wave_without_kill(&self) {
+        let wave = self.whole_wave().await;
+        self.look_at_wave(&wave).await;
+    }
+
+    /// Says what is to come, and registers all.
+    async fn whole_wave(&self) -> Wave {
         let has_type =
             self.target.policies.contains_key(WAVE_TYPE) && self.target.dialect.abilities().policies_by_type;
         let agent_type = if has_type { WAVE_TYPE } else { "default" };
@@ -40,26 +64,26 @@ impl Stages {
         // All must still live at the kill.
         let budget_us = lease_us * 4 / 5;
         let registered = self.register_wave(count, agent_type, budget_us).await;
-        if self.wanted_wave > 0 {
-            if registered < count {
-                self.say(format!(
-                    "only {registered} of {count} agents registered within {} ms",
-                    budget_us / 1000
-                ));
-            }
-            self.kill().await;
-            self.start_again().await?;
+        if self.wanted_wave > 0 && registered < count {
+            self.say(format!(
+                "only {registered} of {count} agents registered within {} ms",
+                budget_us / 1000
+            ));
         }
-        let from_us = self.recorder.clock.now_us();
-        let filter = Filter { agent_type: has_type.then(|| agent_type.to_owned()), ..Filter::default() };
-        // Tells those that were lost from those that expired.
-        let everybody = Filter { agent_type: filter.agent_type.clone(), ..every_status() };
-        self.recorder.call_now(&Call::List { filter: everybody, if_none_match: None }).await;
-        self.look_around(from_us + lease_us, &filter).await;
-        Ok(())
+        let agent_type = has_type.then(|| agent_type.to_owned());
+        Wave { filter: Filter { agent_type, ..Filter::default() }, lease_us }
     }
 
-    async fn register_wave(&mut self, count: u32, agent_type: &str, budget_us: u64) -> u32 {
+    /// Who is there now, and who is around the deadline.
+    async fn look_at_wave(&self, wave: &Wave) {
+        let from_us = self.recorder.clock.now_us();
+        // Tells those that were lost from those that expired.
+        let everybody = Filter { agent_type: wave.filter.agent_type.clone(), ..every_status() };
+        self.recorder.call_now(&Call::List { filter: everybody, if_none_match: None }).await;
+        self.look_around(from_us + wave.lease_us, &wave.filter).await;
+    }
+
+    async fn register_wave(&self, count: u32, agent_type: &str, budget_us: u64) -> u32 {
         let actors: Arc<[Actor]> =
             (0..count).map(|_| self.actor("wave", agent_type).reading(false, 0)).collect();
         let next = Arc::new(AtomicU32::new(0));
