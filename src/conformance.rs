@@ -10,6 +10,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use agent_sim::room::RoomProgram;
 use clap::ValueEnum as _;
 use conformance::catalogue::{REQUIREMENTS, Selection};
 use conformance::live::{Outcome, RunError, RunOptions};
@@ -19,7 +20,7 @@ use reports::verdict::{Findings, decide};
 use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
-use crate::cli::Conformance;
+use crate::cli::{Conformance, ROOM};
 use crate::replay;
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 use asked::Asked;
@@ -86,6 +87,7 @@ fn run_once(
 ) -> Result<Ran, Failure> {
     let (applying, not_asked) = asked.split(selection)?;
     let reference_program = run::own_program()?;
+    let room = room()?;
     let (progress, shown) = watch::channel(String::new());
     let outcome = run::interruptible(|interrupt| async {
         let printer = tokio::spawn(crate::progress::show_stages(shown, quiet));
@@ -99,6 +101,8 @@ fn run_once(
             history: folder.join(HISTORY),
             rerun: asked.rerun(),
             lacks: asked.lacking_abilities(),
+            room: Some(room),
+            explain: asked.explain,
             routes: routes.map(|route| (route.method, route.path.clone())).collect(),
             agents: None,
             wave_agents: None,
@@ -118,6 +122,11 @@ fn run_once(
     let ran = report(asked, selection, seed, outcome, requirements);
     reports::conformance::write_all(&ran.to_show, folder).map_err(|error| Failure::new(TROUBLE, error))?;
     Ok(ran)
+}
+
+/// This program becomes the first process of a network namespace by its own sub-command.
+fn room() -> Result<RoomProgram, Failure> {
+    Ok(RoomProgram { program: run::own_program()?, arguments: vec![ROOM.to_owned()] })
 }
 
 /// What was judged and what was not asked, in the catalogue's order, with the calls that proved failures.

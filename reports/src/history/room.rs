@@ -18,6 +18,8 @@ pub struct Room {
     pub unhidden: Vec<String>,
     /// The canaries still heard a call of the harness's own at the end.
     pub canaries_work: bool,
+    /// The registry's own port.
+    pub port: u16,
 }
 
 /// What was counted since just before the registry was started.
@@ -96,5 +98,83 @@ impl Outward {
     /// All that went out, calls to itself left aside.
     pub fn total(&self) -> u64 {
         self.connections + self.datagrams + self.unrouted + self.echoes
+    }
+}
+
+impl Room {
+    /// Whether the words of its command name an address that is not its own: its store's perhaps, which is not in the
+    /// room, and which it may call.
+    pub fn may_have_a_store(&self, configured: &[String]) -> bool {
+        configured.iter().any(|word| names_another(word, self.port))
+    }
+}
+
+/// Whether a host with a port other than 0 and the registry's own stands in the word, or a URL with a host alone.
+fn names_another(word: &str, own_port: u16) -> bool {
+    let with_port = word.match_indices(':').any(|(at, _)| {
+        let before = word[..at].chars().next_back();
+        let digits: String = word[at + 1..].chars().take_while(char::is_ascii_digit).collect();
+        let after = word[at + 1 + digits.len()..].chars().next();
+        let host = before.is_some_and(|letter| letter.is_ascii_alphanumeric() || letter == ']');
+        let ends = !after.is_some_and(|letter| letter.is_ascii_alphanumeric() || letter == ':');
+        host && ends && digits.parse::<u16>().is_ok_and(|port| port != 0 && port != own_port)
+    });
+    let alone = word.match_indices("://").any(|(at, _)| {
+        let authority = word[at + 3..].split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        host.starts_with(|letter: char| letter.is_ascii_alphanumeric()) && !host.contains(':')
+    });
+    with_port || alone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_out_is_what_nobody_else_in_the_room_accounts_for() {
+        let counts = Counts {
+            opened: 10,
+            accepted: 8,
+            datagrams: 5,
+            unrouted: 1,
+            echoes: 1,
+            relay_opened: 6,
+            relay_accepted: 5,
+            canary_accepted: 1,
+            canary_datagrams: 3,
+            canary_answers: 2,
+        };
+        let outward = counts.outward();
+        // Of ten connections six are the relay's, and two the registry accepted from itself.
+        assert_eq!((outward.connections, outward.to_itself), (2, 2));
+        assert_eq!((outward.datagrams, outward.total()), (3, 7));
+        assert!(!counts.all_was_heard());
+        let heard = Counts { opened: 9, unrouted: 0, ..counts };
+        assert!(heard.all_was_heard());
+        assert_eq!(
+            Counts { opened: 6, accepted: 5, relay_opened: 6, relay_accepted: 5, ..Counts::default() }
+                .outward()
+                .total(),
+            0
+        );
+    }
+
+    #[test]
+    fn its_own_address_and_its_files_are_no_store() {
+        for own in [
+            "127.0.0.1:8000",
+            "--listen=0.0.0.0:8000",
+            "sqlite://{dir}/a.db",
+            "127.0.0.1:0",
+            "a=1,2",
+            "12:30:00x",
+        ] {
+            assert!(!names_another(own, 8000), "{own}");
+        }
+        for other in ["postgres://me@db/agents", "--redis=10.0.0.1:6379", "http://127.0.0.1:1", "[::1]:5432"]
+        {
+            assert!(names_another(other, 8000), "{other}");
+        }
     }
 }
