@@ -1,5 +1,6 @@
 //! The command line. Gates and other people's scripts rely on these names.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -21,6 +22,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The hidden sub-command by which a conformance run puts a registry into a network namespace.
+pub(crate) const ROOM: &str = "registry-room";
+
 const EXIT_CODES: &str = "Exit codes: 0 pass, 1 a threshold broken, 2 a requirement broken, 3 invalid or undecided, \
                           4 usage or scenario error, 130 interrupted (the report is written all the same).";
 
@@ -38,6 +42,13 @@ pub(crate) enum Command {
     /// Make the calls of some agents for a load test that started this process.
     #[command(hide = true)]
     LoadtestWorker,
+    /// Be the first process of a network namespace for a conformance run that started this process.
+    #[command(name = ROOM, hide = true)]
+    RegistryRoom {
+        /// Whatever the harness tells it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
     /// Say what differs between load tests, and whether chance explains it.
     #[command(after_help = series::COMPARE_HELP)]
     Compare(Compare),

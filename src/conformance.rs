@@ -10,6 +10,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use agent_sim::room::RoomProgram;
 use clap::ValueEnum as _;
 use conformance::catalogue::{Check, REQUIREMENTS, Selection};
 use conformance::generate::Schedule;
@@ -20,7 +21,7 @@ use reports::verdict::{Findings, decide};
 use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
-use crate::cli::Conformance;
+use crate::cli::{Conformance, ROOM};
 use crate::replay::{self, FailedRun};
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 use asked::Asked;
@@ -94,6 +95,7 @@ fn run_once(asked: &Asked, once: Once<'_>, folder: &Path, quiet: bool) -> Result
     let Once { selection, seed, replay } = once;
     let (applying, not_asked) = asked.split(selection)?;
     let reference_program = run::own_program()?;
+    let room = room()?;
     let (progress, shown) = watch::channel(String::new());
     let outcome = run::interruptible(|interrupt| async move {
         let printer = tokio::spawn(crate::progress::show_stages(shown, quiet));
@@ -107,6 +109,8 @@ fn run_once(asked: &Asked, once: Once<'_>, folder: &Path, quiet: bool) -> Result
             history: folder.join(HISTORY),
             rerun: asked.rerun(),
             lacks: asked.lacking_abilities(),
+            room: Some(room),
+            explain: asked.explain,
             routes: routes.map(|route| (route.method, route.path.clone())).collect(),
             agents: None,
             wave_agents: None,
@@ -128,6 +132,11 @@ fn run_once(asked: &Asked, once: Once<'_>, folder: &Path, quiet: bool) -> Result
     let ran = report(asked, selection, seed, outcome, requirements);
     reports::conformance::write_all(&ran.to_show, folder).map_err(|error| Failure::new(TROUBLE, error))?;
     Ok(ran)
+}
+
+/// This program becomes the first process of a network namespace by its own sub-command.
+fn room() -> Result<RoomProgram, Failure> {
+    Ok(RoomProgram { program: run::own_program()?, arguments: vec![ROOM.to_owned()] })
 }
 
 /// What was judged and what was not asked, in the catalogue's order, with the calls that proved failures.

@@ -64,6 +64,9 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Loadtest(arguments) => loadtest::loadtest(&arguments),
         Command::LoadtestWorker => loadtest::work(),
+        Command::RegistryRoom { words } => {
+            Ok(u8::try_from(agent_sim::room::run(words)).unwrap_or(run::TROUBLE))
+        }
         Command::Compare(arguments) => compare::compare_runs(&arguments),
         Command::Peers(arguments) => peers::peers(&arguments),
         Command::Scenario(command) => scenario::scenario(&command),

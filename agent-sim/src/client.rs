@@ -4,6 +4,7 @@ mod errors;
 mod steps;
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,6 +200,18 @@ impl Wire {
     /// # Errors
     /// When the URL is not one of plain HTTP.
     pub fn new(base_url: &str, timeout: Duration) -> Result<Self, SendError> {
+        Self::built(base_url, None, timeout)
+    }
+
+    /// The same over a socket of UNIX.
+    ///
+    /// # Errors
+    /// When the URL is not one of plain HTTP.
+    pub fn through(base_url: &str, socket: &Path, timeout: Duration) -> Result<Self, SendError> {
+        Self::built(base_url, Some(socket), timeout)
+    }
+
+    fn built(base_url: &str, socket: Option<&Path>, timeout: Duration) -> Result<Self, SendError> {
         let refused = |cause: String| SendError::NotSent { url: base_url.to_owned(), cause };
         let url = reqwest::Url::parse(base_url)
             .map_err(|error| refused(format!("{error}; write it as http://127.0.0.1:8000")))?;
@@ -212,7 +225,12 @@ impl Wire {
             return Err(refused("it must be host and port, at most with a path".to_owned()));
         }
         // One idle connection for every call that was ever in flight: no connection is made twice.
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        let builder = match socket {
+            Some(socket) => builder.unix_socket(socket),
+            None => builder,
+        };
+        let http = builder
             .http1_only()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -5,6 +5,7 @@
 //! - [`client`]: sends a dialect's call and makes the history's record of it.
 //! - [`tripwire`]: an address with a listener for every agent, which nobody must ever call.
 //! - [`process`]: the registry under test as a child process.
+//! - [`room`]: a network namespace in which the registry is alone, so that the kernel counts what it alone sends.
 //! - [`target`]: the registry under test, started or reached, with the policies that it is held to.
 //! - [`proxy`]: a bad network between agents and the registry.
 //! - [`plan`]: who does what at which instant, from the seed alone; pure.
@@ -30,6 +31,7 @@ pub mod null_responder;
 pub mod plan;
 pub mod process;
 pub mod proxy;
+pub mod room;
 pub mod target;
 pub mod tripwire;
 pub mod validity;

@@ -16,6 +16,7 @@ use reports::history::{ProcessChange, ProcessEvent};
 use reports::result::ProcessCost;
 use tempfile::TempDir;
 
+use crate::client::{SendError, Wire};
 use crate::clock::Clock;
 
 mod host;
@@ -91,6 +92,14 @@ impl RegistryProcess {
     /// `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         url_of(self.port)
+    }
+
+    /// Plain requests to it, each given up after `timeout`.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn wire(&self, timeout: Duration) -> Result<Wire, SendError> {
+        life::wire_of(&self.spec, self.folder.path(), self.port, timeout)
     }
 
     /// How it was started.

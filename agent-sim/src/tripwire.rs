@@ -95,6 +95,12 @@ impl Tripwire {
         self.shared.state().count
     }
 
+    /// The same by protocol: connections and datagrams.
+    pub(crate) fn touch_counts(&self) -> (u64, u64) {
+        let state = self.shared.state();
+        (state.count - state.datagrams, state.datagrams)
+    }
+
     /// Whether both listeners still accept: it calls itself by TCP and UDP at an address that no agent has. After
     /// `true`, everything that had come before the call is counted, since the sockets hand out in order.
     pub async fn works(&self) -> bool {
@@ -140,7 +146,7 @@ impl Tripwire {
 }
 
 /// The endpoint of the agent with this number at a tripwire of this port, whichever process listens there.
-pub(crate) fn endpoint(number: u32, port: u16) -> SocketAddr {
+pub fn endpoint(number: u32, port: u16) -> SocketAddr {
     SocketAddr::from((address_of(number), port))
 }
 
@@ -171,6 +177,8 @@ struct State {
     /// With the number of each, by which its reader finds it again.
     touches: VecDeque<(u64, Touch)>,
     count: u64,
+    /// Of these, by UDP.
+    datagrams: u64,
     /// Where the self-checks call from, and whom to tell that they were heard.
     self_checks: HashMap<(Protocol, SocketAddr), oneshot::Sender<()>>,
 }
@@ -211,6 +219,7 @@ impl Shared {
             return None;
         }
         state.count += 1;
+        state.datagrams += u64::from(protocol == Protocol::Udp);
         let number = state.count;
         if state.touches.len() < MAX_TOUCHES {
             let agent = match to {
@@ -314,14 +323,15 @@ async fn listen_udp(socket: UdpSocket, port: u16, shared: Arc<Shared>) {
     }
 }
 
-struct Datagram {
-    to: Ipv4Addr,
-    from: SocketAddr,
-    bytes: Vec<u8>,
+pub(crate) struct Datagram {
+    pub(crate) to: Ipv4Addr,
+    pub(crate) from: SocketAddr,
+    /// The first of them.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// One datagram with the address that it was sent to, which only the control message tells.
-fn receive(socket: &UdpSocket) -> std::io::Result<Datagram> {
+pub(crate) fn receive(socket: &UdpSocket) -> std::io::Result<Datagram> {
     let mut buffer = [0; FIRST_BYTES];
     let mut slices = [IoSliceMut::new(&mut buffer)];
     let mut control = nix::cmsg_space!(nix::libc::in_pktinfo);

@@ -17,6 +17,7 @@ use std::time::Duration;
 use agent_sim::clock::{Clock, wall_clock};
 use agent_sim::dialect::lacking::Lacking;
 use agent_sim::process::LaunchError;
+use agent_sim::room::RoomProgram;
 use agent_sim::target::{Target, TargetError};
 use agent_sim::tripwire::Tripwire;
 use reports::history::{Line, RunEnd, RunHeader};
@@ -71,6 +72,10 @@ pub struct RunOptions {
     pub rerun: String,
     /// Abilities, by name, that this registry lacks although its dialect has them.
     pub lacks: Vec<String>,
+    /// What becomes the first process of a network namespace; `None`: a registry is not put into one.
+    pub room: Option<RoomProgram>,
+    /// Let strace tell who called, beside the kernel's counters.
+    pub explain: bool,
     /// Routes to provoke beside those of its OpenAPI document, as methods and paths.
     pub routes: Vec<(&'static str, String)>,
     /// Agents side by side in the main window; `None`: as many as the registry's kind bears.

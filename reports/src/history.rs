@@ -12,6 +12,7 @@ mod hardship;
 mod outcome;
 mod process;
 mod reader;
+mod room;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use hardship::{Hardship, LeftOut, SpoiltStore};
 pub use outcome::Outcome;
 pub use process::{ProcessChange, ProcessEvent};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};
+pub use room::{Counts, Grown, Outward, Room};
 pub use watch::{OutwardCall, OutwardKind, Watch};
 
 /// How the line of a call begins: nearly every line does.

@@ -26,6 +26,9 @@ pub(crate) struct Conformance {
     /// Requirements that it is known to break, a TOML file: they fail no run, until they hold.
     #[arg(long, value_name = "FILE")]
     pub(crate) expected: Option<PathBuf>,
+    /// Let strace tell who called whom, beside what the kernel counts (PASSIVE-2 to 4), in a second provocation.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Print the catalogue and do nothing else.
     #[arg(long)]
     pub(crate) list: bool,

@@ -26,6 +26,8 @@ pub(crate) struct Asked {
     pub(crate) expected: Vec<Expectation>,
     /// The words of a command line, but for `--only` and `--seed`.
     pub(crate) words: Vec<String>,
+    /// strace is to tell who calls.
+    pub(crate) explain: bool,
 }
 
 impl Asked {
@@ -48,6 +50,7 @@ impl Asked {
                 }
             }
         }
+        asked.explain = arguments.explain;
         if let Some(path) = &arguments.expected {
             asked.expected = expected(path)?;
             asked.words.extend(["--expected".to_owned(), path.display().to_string()]);
@@ -71,7 +74,7 @@ impl Asked {
         }
         let expected = registry.expected.as_deref().map(expected).transpose()?.unwrap_or_default();
         let words = vec!["--target".to_owned(), path.display().to_string()];
-        Ok(Self { registry, expected, words })
+        Ok(Self { registry, expected, words, explain: false })
     }
 
     fn of_flags(arguments: &Conformance) -> Result<Self, Failure> {
@@ -113,7 +116,7 @@ impl Asked {
             expected: None,
             version_command: None,
         };
-        Ok(Self { registry, expected: Vec::new(), words })
+        Ok(Self { registry, expected: Vec::new(), words, explain: false })
     }
 
     /// The command that reruns one requirement.

@@ -117,6 +117,46 @@ fn a_failure_tells_what_proved_it_in_every_file_and_passes_when_it_was_expected(
     assert_eq!(json(&out, "badge.json")["color"], "yellow");
 }
 
+/// The reference, started as anybody's command, is killed, locked and spoilt like it.
+#[test]
+fn a_foreign_registry_that_keeps_its_data_is_held_to_profile_durable_and_watched_in_a_namespace() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("foreign.toml");
+    let program = env!("CARGO_BIN_EXE_wallflower");
+    let target = format!(
+        r#"
+command = ["{program}", "serve", "--listen", "127.0.0.1:{{port}}", "--database", "sqlite://{{dir}}/data.db",
+           "--policy", "default=300ms,900ms,1800ms,2600ms"]
+ready_path = "/readyz"
+ready_timeout = "120s"
+keeps_data = true
+store = "{{dir}}/data.db"
+"#
+    );
+    std::fs::write(&file, target).unwrap();
+    let out = folder.path().join("durable");
+    let arguments = ["conformance", "--profile", "durable", "--target", file.to_str().unwrap()];
+    let Some(output) = judged("a foreign registry's store", &arguments, &out) else { return };
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let report = shown(&out);
+    for id in (1..=6).map(|number| format!("DURABLE-{number}")) {
+        assert_eq!(row(&report, &id)["verdict"], "pass", "{report}");
+    }
+
+    let out = folder.path().join("passive");
+    let ids = ["PASSIVE-2", "PASSIVE-3", "PASSIVE-4"].map(|id| ["--only", id]).concat();
+    let arguments = [&["conformance", "--target", file.to_str().unwrap()], &ids[..]].concat();
+    let Some(output) = judged("a foreign registry in a namespace", &arguments, &out) else { return };
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let detail = row(&shown(&out), "PASSIVE-2")["detail"].as_str().unwrap().to_owned();
+    if detail.contains("because") {
+        return crate::not_judged::not_judged("a foreign registry in a namespace", &detail);
+    }
+    assert!(detail.contains("opened 0 connections: the kernel counted"), "{detail}");
+    assert!(detail.contains("the harness's relay"), "{detail}");
+}
+
 #[test]
 fn an_expected_failure_that_is_none_any_more_fails_the_run() {
     let _alone = alone();

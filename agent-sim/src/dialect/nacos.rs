@@ -8,6 +8,9 @@
 //! What it lacks: a degraded state, filters that hold, a single read that tells "not there" from trouble, entity tags,
 //! revisions, epochs, timeouts of an instance's own, and whatever was registered before a restart. A beat of an unknown
 //! instance creates it, so that no renewal is ever answered "unknown".
+//!
+//! An instance that comes back under its name is shown with the metadata that it had before, whatever it registers with;
+//! only a second registration counts (seen in r-nacos 0.8.8). One registration is what any agent sends, so one is sent here.
 
 use reports::history::{Abilities, AgentSeen, Filter, Outcome, Seen, Status};
 use serde::Deserialize;

@@ -24,6 +24,8 @@ pub struct LaunchSpec {
     pub ready: Ready,
     /// How long that may take.
     pub ready_timeout: Duration,
+    /// The socket of UNIX through which it is reached, where it has a network of its own.
+    pub door: Option<String>,
 }
 
 /// How a registry is known to be ready.
@@ -112,6 +114,7 @@ pub fn reference_launch(program: PathBuf, policies: &BTreeMap<String, Policy>) -
         files: BTreeMap::from([("registry.toml".to_owned(), policies_toml(policies))]),
         ready: Ready::ListeningLine,
         ready_timeout: REFERENCE_READY_TIME,
+        door: None,
     }
 }
 
@@ -125,6 +128,7 @@ pub fn command_launch(target: &TargetCommand) -> LaunchSpec {
         files: BTreeMap::new(),
         ready: Ready::Path(target.ready_path.clone()),
         ready_timeout: target.ready_timeout,
+        door: None,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use super::launch::{self, LaunchError, LaunchSpec, Ready};
 use super::output::Output;
-use crate::client::Wire;
+use crate::client::{SendError, Wire};
 use crate::clock::Clock;
 use crate::dialect::WireRequest;
 
@@ -57,7 +57,7 @@ impl Life {
         let output = Output::of(&mut child);
         let stdin = child.stdin.take();
         let mut life = Self { child, pid, output, _stdin: stdin, alive_us: s_us, ended: None };
-        match tokio::time::timeout(spec.ready_timeout, life.until_ready(spec, port)).await {
+        match tokio::time::timeout(spec.ready_timeout, life.until_ready(spec, folder, port)).await {
             Ok(Ok(())) => {
                 let event = ProcessEvent { event: ProcessChange::Started, s_us, e_us: clock.now_us() };
                 life.alive_us = event.e_us;
@@ -79,11 +79,16 @@ impl Life {
     }
 
     /// Returns when it is ready, or with how it ended.
-    async fn until_ready(&mut self, spec: &LaunchSpec, port: u16) -> Result<(), (String, Option<i32>)> {
+    async fn until_ready(
+        &mut self,
+        spec: &LaunchSpec,
+        folder: &Path,
+        port: u16,
+    ) -> Result<(), (String, Option<i32>)> {
         let ready = async {
             match &spec.ready {
                 Ready::ListeningLine => self.output.listening().await,
-                Ready::Path(path) => until_answered(port, path).await,
+                Ready::Path(path) => until_answered(wire_of(spec, folder, port, READY_ASK), path).await,
             }
         };
         tokio::select! {
@@ -130,8 +135,8 @@ fn command(spec: &LaunchSpec, folder: &Path, port: u16) -> Command {
 }
 
 /// Asks the path again and again until it answers 200.
-async fn until_answered(port: u16, path: &str) {
-    let Ok(wire) = Wire::new(&url_of(port), READY_ASK) else { return std::future::pending().await };
+async fn until_answered(wire: Result<Wire, SendError>, path: &str) {
+    let Ok(wire) = wire else { return std::future::pending().await };
     let request = WireRequest::bare("GET", path);
     while !matches!(wire.send(&request).await, Ok(answer) if answer.status == 200) {
         tokio::time::sleep(READY_PERIOD).await;
@@ -140,6 +145,19 @@ async fn until_answered(port: u16, path: &str) {
 
 fn described(status: std::io::Result<ExitStatus>) -> (String, Option<i32>) {
     status.map_or_else(|error| (error.to_string(), None), |status| (status.to_string(), status.code()))
+}
+
+/// Plain requests to a registry with this folder and port.
+pub(super) fn wire_of(
+    spec: &LaunchSpec,
+    folder: &Path,
+    port: u16,
+    timeout: Duration,
+) -> Result<Wire, SendError> {
+    match &spec.door {
+        Some(door) => Wire::through(&url_of(port), Path::new(&launch::filled(door, folder, port)), timeout),
+        None => Wire::new(&url_of(port), timeout),
+    }
 }
 
 /// Where a registry on this port is reached.

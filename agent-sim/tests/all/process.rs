@@ -36,6 +36,7 @@ fn spec(more: &[&str]) -> LaunchSpec {
         files: BTreeMap::from([("settings.txt".to_owned(), "{dir} {port}".to_owned())]),
         ready: Ready::ListeningLine,
         ready_timeout: LONG,
+        door: None,
     }
 }
 

@@ -23,6 +23,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use world::{LATE, World, policy, policy_name, word};
 
+mod outward;
 mod spoilt;
 mod world;
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::outward;
+
 /// How long the fault `forgets-acknowledged` keeps lines, and `stale-view-cache` a document.
 pub(crate) const LATE: Duration = Duration::from_millis(200);
 
@@ -276,7 +278,7 @@ impl World {
     }
 
     pub(crate) fn register(&mut self, id: &str, body: Value, now: Instant) -> &'static str {
-        self.use_what_is_declared(&body);
+        outward::use_what_is_declared(&self.fault, &body);
         let reported = word(&body, "status", "healthy");
         if self.lives(id, now) {
             let late = self.fault == "stale-view-cache";
@@ -328,21 +330,6 @@ impl World {
         self.save(id, false);
     }
 
-    fn use_what_is_declared(&self, body: &Value) {
-        let host = |url: &Value| Some(url.as_str()?.split("://").nth(1)?.split('/').next()?.to_owned());
-        if self.fault == "calls-webhooks"
-            && let Some(address) = host(&body["metadata"]["webhook"])
-        {
-            tokio::spawn(async move { tokio::net::TcpStream::connect(address).await.map(drop) });
-        }
-        let name = host(&body["endpoint"]).and_then(|host| Some(host.split(':').next()?.to_owned()));
-        if self.fault == "resolves-names"
-            && let Some(name) = name.filter(|name| name.ends_with(char::is_alphabetic))
-        {
-            ask_for(&name);
-        }
-    }
-
     fn call_agent(&mut self, id: &str) {
         self.registrations += 1;
         if self.fault != "calls-agent" || !self.registrations.is_multiple_of(7) {
@@ -369,19 +356,6 @@ impl World {
             }
         }
     }
-}
-
-/// A question for the address of a name, as the library of C sends it, wherever this machine's resolver is.
-fn ask_for(name: &str) {
-    let mut question = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in name.split('.') {
-        question.push(u8::try_from(label.len()).expect("a label is short"));
-        question.extend_from_slice(label.as_bytes());
-    }
-    question.extend_from_slice(&[0, 0, 1, 0, 1]);
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
-    socket.connect("127.0.0.1:53").expect("nothing is sent yet");
-    socket.send(&question).expect("it is sent, whoever hears it");
 }
 
 pub(crate) fn word(body: &Value, name: &str, default: &str) -> String {

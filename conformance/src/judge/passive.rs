@@ -1,12 +1,13 @@
 //! PASSIVE-1: nobody ever reaches an address that an agent declared.
 //!
-//! - `kernel`: PASSIVE-2 to 4.
+//! - `kernel`: PASSIVE-2 to 4; `room`: their part that a network namespace decides.
 
 use super::evidence::{Evidence, Provocation, Span};
 use super::tally::{Case, Tallies, milliseconds};
 use crate::catalogue::Check;
 
 mod kernel;
+mod room;
 
 /// Touches count against the registry whenever they come: the listeners belong to this run alone.
 pub(super) fn check(evidence: &Evidence, tallies: &mut Tallies) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use agent_sim::room::RoomProgram;
 use agent_sim::target::Target;
 use agent_sim::tripwire::Tripwire;
 use reports::history::{Line, Policy, RunHeader};
@@ -60,6 +61,8 @@ pub(super) struct Stages {
     wanted_wave: u32,
     /// Where the registry keeps its store, if known; `{dir}` stands for its folder.
     store: Option<String>,
+    room: Option<RoomProgram>,
+    explain: bool,
     /// Routes to provoke beside those that are known.
     routes: Vec<(&'static str, String)>,
     /// What failed before, and is run before all else.
@@ -93,6 +96,8 @@ impl Stages {
             cost: TargetCost::of(&options.target.kind, &target),
             wanted_wave: if one_deadline { options.wave_agents.unwrap_or(WAVE_AGENTS) } else { 0 },
             store: options.store(),
+            room: options.room.clone(),
+            explain: options.explain,
             routes: options.routes.clone(),
             likeness: guard::Likeness {
                 kind: options.target.kind.clone(),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use conformance::catalogue::{REQUIREMENTS, Selection};
 use conformance::generate;
@@ -12,7 +11,7 @@ use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
 use crate::not_judged::not_judged;
-use crate::stub::Stub;
+use crate::stub::{self, BROKEN, WAVE_LEASE};
 use crate::{alone, beside};
 
 /// One fault, and exactly what fails by it.
@@ -81,6 +80,8 @@ const GROUPS: &[Group] = &[
             Fault { name: "calls-agent", must: &["PASSIVE-1", "PASSIVE-2", "PASSIVE-4"] },
             Fault { name: "calls-webhooks", must: &["PASSIVE-1", "PASSIVE-2", "PASSIVE-4"] },
             Fault { name: "phones-home", must: &["PASSIVE-2"] },
+            Fault { name: "sends-datagrams", must: &["PASSIVE-2", "PASSIVE-4"] },
+            Fault { name: "is-refused", must: &["PASSIVE-2", "PASSIVE-4"] },
             // A question for a name is a datagram.
             Fault { name: "resolves-names", must: &["PASSIVE-2", "PASSIVE-3", "PASSIVE-4"] },
         ],
@@ -107,12 +108,6 @@ const EARLY: &[&str] = GROUPS[0].requirements;
 /// A machine that is too slow to decide gets so many tries.
 pub(crate) const TRIES: u64 = 3;
 
-const BROKEN: Stub =
-    Stub { program: "broken_registry", data: "changes.jsonl", unit: "", ready_path: "/health" };
-
-/// X of the wave in these tests: it is small.
-const WAVE_LEASE: Duration = Duration::from_secs(3);
-
 /// The first try has the fastest policies; each further one has slower ones.
 pub(crate) async fn run_on(requirements: &[&str], fault: &str, seed: u64, history: PathBuf) -> Outcome {
     // Both other ends are gone: neither is needed for a run.
@@ -138,6 +133,8 @@ pub(crate) fn options(
         history,
         rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
         lacks: Vec::new(),
+        room: Some(stub::room()),
+        explain: false,
         routes: Vec::new(),
         agents: Some(48),
         wave_agents: Some(300),

@@ -12,6 +12,7 @@ mod guarded;
 mod histories;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;
+mod room;
 mod shrunk;
 mod stub;
 mod tampered;

@@ -1,9 +1,29 @@
 //! Starts the registries that the suite itself is tested on; each is an example program of this crate.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use agent_sim::room::RoomProgram;
+
 use scenarios::model::{Policy, Target, TargetCommand, TargetKind};
+
+/// Breaks what its fault says.
+pub(crate) const BROKEN: Stub =
+    Stub { program: "broken_registry", data: "changes.jsonl", unit: "", ready_path: "/health" };
+
+/// X of the wave in these tests: it is small.
+pub(crate) const WAVE_LEASE: Duration = Duration::from_secs(3);
+
+/// What becomes the first process of a network namespace.
+pub(crate) fn room() -> RoomProgram {
+    RoomProgram { program: example("room"), arguments: Vec::new() }
+}
+
+fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.parent().unwrap().with_file_name("examples").join(name)
+}
 
 /// One of them.
 pub(crate) struct Stub {
@@ -18,8 +38,7 @@ pub(crate) struct Stub {
 impl Stub {
     /// As the target of a run, with this fault.
     pub(crate) fn target(&self, fault: &str, policies: &BTreeMap<String, Policy>) -> Target {
-        let tests = std::env::current_exe().unwrap();
-        let program = tests.parent().unwrap().with_file_name("examples").join(self.program);
+        let program = example(self.program);
         let data = format!("{{dir}}/{}", self.data);
         let mut command = vec![program.display().to_string()];
         for argument in ["--listen", "127.0.0.1:{port}", "--data", &data, "--fault", fault] {

@@ -97,6 +97,8 @@ async fn run_on(probed: &[&str], fault: &str, seed: u64, history: PathBuf) -> Ou
         history,
         rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
         lacks: Vec::new(),
+        room: None,
+        explain: false,
         routes: Vec::new(),
         agents: Some(12),
         wave_agents: Some(0),

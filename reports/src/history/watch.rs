@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::room::Room;
+
 /// A registry process of the harness while it was provoked, as the kernel saw it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
@@ -12,6 +14,12 @@ pub struct Watch {
     /// Why the kernel could not be asked; then the provocations alone are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
+    /// What was counted in a network namespace of its own; without it the kernel's log of its calls is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
+    /// Why there was no such namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_room: Option<String>,
     /// Connections that the process was seen to accept: the proof that it is the one which serves.
     pub accepted: u64,
     /// What it did towards others, in order.

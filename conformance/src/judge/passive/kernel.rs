@@ -1,9 +1,11 @@
-//! PASSIVE-2 to 4: what the kernel and the listeners saw of a registry that was provoked.
+//! PASSIVE-2 to 4: what the kernel and the listeners saw of a registry that was provoked, by the counters of a network
+//! namespace (`room`) or by strace's log of its system calls.
 
 use reports::history::{OutwardCall, OutwardKind, Watch};
 
 use super::super::evidence::{Evidence, Span};
 use super::super::tally::{Case, Tallies, Tally};
+use super::room;
 use crate::catalogue::Check;
 
 /// The most calls that a timeline shows.
@@ -12,8 +14,18 @@ const SHOWN: usize = 20;
 /// Judges every watch in the history; one without leaves all three undecided.
 pub(super) fn check(evidence: &Evidence, tallies: &mut Tallies) {
     for watch in &evidence.watches {
-        check_calls(watch, tallies.of(Check::Passive2));
-        check_names(watch, tallies.of(Check::Passive3));
+        match &watch.room {
+            Some(room) => {
+                room::check_calls(evidence, watch, room, tallies.of(Check::Passive2));
+                room::check_names(watch, room, tallies.of(Check::Passive3));
+            }
+            // Behind a room a log that saw nothing takes nothing away from what was counted.
+            None if watch.accepted == 0 && evidence.watches.iter().any(|other| other.room.is_some()) => {}
+            None => {
+                check_calls(watch, tallies.of(Check::Passive2));
+                check_names(watch, tallies.of(Check::Passive3));
+            }
+        }
         check_provoked(evidence, watch, tallies.of(Check::Passive4));
     }
 }
@@ -29,10 +41,13 @@ fn check_calls(watch: &Watch, tally: &mut Tally) {
     blind_spot(watch, tally, &[OutwardKind::Unseen]);
     let store =
         if stores == 0 { String::new() } else { format!(", {stores} calls to its configured store aside") };
+    let why = watch.no_room.as_ref().map(|reason| format!(" (not the kernel's counters, because {reason})"));
+    let before = tally.remark.take().map(|remark| format!("{remark}. ")).unwrap_or_default();
     tally.remark = Some(format!(
-        "strace showed every system call of a second process of it, and of its children, that connects or sends, from \
-         its start to its end: none went out{store}, while it accepted {} connections and was provoked",
-        watch.accepted
+        "{before}strace showed every system call of a second process of it, and of its children, that connects or sends, \
+         from its start to its end: none went out{store}, while it accepted {} connections and was provoked{}",
+        watch.accepted,
+        why.unwrap_or_default()
     ));
 }
 
@@ -46,8 +61,9 @@ fn check_names(watch: &Watch, tally: &mut Tally) {
         breach(watch, call, tally);
     }
     blind_spot(watch, tally, &[OutwardKind::Unseen, OutwardKind::NameService]);
+    let before = tally.remark.take().map(|remark| format!("{remark}. ")).unwrap_or_default();
     tally.remark = Some(format!(
-        "{} host names were declared; strace showed all that a second process of it sent to anybody but its callers, \
+        "{before}{} host names were declared; strace showed all that a second process of it sent to anybody but its callers, \
          and none of them was in it",
         watch.names.len()
     ));
@@ -68,6 +84,9 @@ fn check_provoked(evidence: &Evidence, watch: &Watch, tally: &mut Tally) {
         let sentence = format!("The endpoint {} of {whose} was called from {}.", touch.address, touch.from);
         tally.break_with(Case { agent: touch.agent.clone(), view: at, wrong: at, by_us: 0, sentence });
     }
+    if let Some(room) = &watch.room {
+        room::check_provoked(evidence, watch, room, tally);
+    }
     let provoked = watch.calls.iter().filter(|call| call.provoked);
     for call in provoked.filter(|call| is_breach(watch, call)) {
         breach(watch, call, tally);
@@ -78,17 +97,34 @@ fn check_provoked(evidence: &Evidence, watch: &Watch, tally: &mut Tally) {
     };
     let kernel = match &watch.unavailable {
         Some(reason) => {
-            format!("no call was observed at the declared endpoints, the kernel could not be asked: {reason}")
+            format!(
+                "only canaries were possible: no call was observed at the declared endpoints, and the kernel could not be \
+                 asked, because {}",
+                both(watch.no_room.as_deref(), reason)
+            )
+        }
+        None if watch.room.is_some() => {
+            "neither the canaries nor the kernel's counters of its own network namespace saw a call"
+                .to_owned()
         }
         None => "neither the listeners nor the kernel saw a call".to_owned(),
     };
     tally.remark = Some(format!("{kernel}; {expired}"));
 }
 
+/// Why there was no namespace, and why no log either; one reason may hold for both.
+fn both(no_room: Option<&str>, no_log: &str) -> String {
+    match no_room {
+        Some(no_room) if no_room != no_log => format!("{no_room}; {no_log}"),
+        _ => no_log.to_owned(),
+    }
+}
+
 /// Whether the kernel could be asked, and about the right process.
 fn seen_by_kernel(watch: &Watch, tally: &mut Tally) -> bool {
     if let Some(reason) = &watch.unavailable {
-        tally.absent = Some(reason.clone());
+        tally.absent =
+            Some(format!("only canaries were possible, because {}", both(watch.no_room.as_deref(), reason)));
         return false;
     }
     if watch.accepted == 0 {
@@ -148,9 +184,8 @@ fn breach(watch: &Watch, call: &OutwardCall, tally: &mut Tally) {
         (None, OutwardKind::Send) => format!("sent to {}", call.to),
         (None, _) => format!("connected to {}", call.to),
     };
-    if tally.worst.is_none() {
-        tally.conversation = watch.calls.iter().take(SHOWN).map(|call| call.text.clone()).collect();
-    }
+    // Who called is worth more than that somebody did, which a room's counters may have told before.
+    tally.conversation = watch.calls.iter().take(SHOWN).map(|call| call.text.clone()).collect();
     tally.break_with(Case {
         agent: None,
         view: span,

@@ -1,23 +1,27 @@
 //! PASSIVE-2 to 4: a second registry, under the kernel's eye where that can be had, is given every reason to call.
 //!
+//! - `room`: in a network namespace of its own, where the kernel counts what goes out.
 //! - `routes`: every route of its OpenAPI document, or of the contract.
 //! - `baits`: agents that declare what looks as if it wanted to be called.
 //!
-//! It is a process of its own, started by the same command, so that the log slows down no judged call. Where the
-//! kernel cannot be asked the registry at hand is provoked, and only the listeners tell.
+//! It is a process of its own, started by the same command, so that nothing slows down a judged call. Where there can be
+//! no namespace strace logs its calls, and where that cannot be either the registry at hand is provoked, and only the
+//! listeners tell.
 
 use std::time::Duration;
 
 use agent_sim::client::Wire;
 use agent_sim::dialect::{Call, WireAnswer, WireRequest};
-use agent_sim::process::{RegistryProcess, can_watch, read_log, watched};
+use agent_sim::process::{LaunchSpec, RegistryProcess, can_watch, read_log, watched};
 use baits::{Bait, Forms};
 use reports::history::{Line, Watch};
+use room::Eye;
 
 use super::Stages;
 use super::provoke::no_answer;
 
 mod baits;
+mod room;
 mod routes;
 
 /// So many agents come; each form of endpoint is there several times.
@@ -39,13 +43,34 @@ const AFTERMATH_MS: u64 = 1_000;
 struct Field {
     wire: Wire,
     url: String,
+    room: Option<Eye>,
 }
 
 impl Stages {
     /// Provokes, and writes what the kernel saw.
     pub(super) async fn watched(&mut self) {
-        self.say("provoking a registry that the kernel watches".to_owned());
-        let mut watch = Watch { s_us: self.recorder.clock.now_us(), ..Watch::default() };
+        let no_room = match self.start_in_room().await {
+            Ok(process) => {
+                self.say("provoking a registry in a network namespace of its own".to_owned());
+                let unclear = self.provoke_in_room(process).await;
+                if !self.explain && !unclear {
+                    return;
+                }
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        if self.goes_on() {
+            self.provoke_under_log(no_room).await;
+        }
+    }
+
+    /// By strace's log; where that cannot be had either, the listeners alone tell. After a room, `no_room` is `None`,
+    /// and the log is there to explain.
+    async fn provoke_under_log(&mut self, no_room: Option<String>) {
+        self.say("provoking a registry under strace".to_owned());
+        let explains = no_room.is_none();
+        let mut watch = Watch { s_us: self.recorder.clock.now_us(), no_room, ..Watch::default() };
         let folder = match tempfile::tempdir() {
             Ok(folder) => folder,
             Err(error) => return self.invalid.push(format!("cannot make a temporary folder: {error}")),
@@ -53,6 +78,7 @@ impl Stages {
         let log = folder.path().join("calls");
         let process = match self.start_watched(&log).await {
             Ok(process) => Some(process),
+            Err(reason) if explains => return self.say(format!("nobody tells who called: {reason}")),
             Err(reason) => {
                 watch.unavailable = Some(reason);
                 None
@@ -64,38 +90,41 @@ impl Stages {
             Err(error) => return self.invalid.push(error.to_string()),
         };
         if let Some(process) = &process {
-            let spec = process.spec();
-            let port = process.url().rsplit(':').next().unwrap_or_default().to_owned();
-            let told = spec.arguments.iter().chain(spec.environment.values());
-            // Its own address is one that it was told of.
-            watch.configured = told.map(|text| text.replace("{port}", &port)).collect();
+            watch.configured = configured(process);
         }
         let quiet_lines = read(&log).lines().count();
         watch.s_us = self.recorder.clock.now_us();
-        self.bait(&Field { wire, url }, &mut watch).await;
+        self.bait(&Field { wire, url, room: None }, &mut watch).await;
         watch.e_us = self.recorder.clock.now_us();
-        if let Some(mut process) = process {
-            if process.check().is_some() {
-                let last = process.last_output();
-                self.failed
-                    .push(format!("the registry ended while it was provoked; its last output: {last}"));
-            }
-            process.stop().await;
+        if let Some(process) = process {
+            self.end_watched(process).await;
             read_log(&read(&log), quiet_lines, &mut watch);
         }
         self.recorder.write(&Line::Watch(Box::new(watch)));
     }
 
+    /// Stops it; one that has ended by itself has failed.
+    async fn end_watched(&mut self, mut process: RegistryProcess) {
+        if process.check().is_some() {
+            let last = process.last_output();
+            self.failed.push(format!("the registry ended while it was provoked; its last output: {last}"));
+        }
+        process.stop().await;
+    }
+
+    /// How the registry at hand was started; or why it cannot be watched.
+    fn own_spec(&self) -> Result<&LaunchSpec, String> {
+        let process = self.target.process.as_ref();
+        process.map(RegistryProcess::spec).ok_or_else(|| {
+            "the registry is only reached, not started here, so its kernel cannot be asked".to_owned()
+        })
+    }
+
     /// The same command in a folder and on a port of its own; or why not, in words.
     async fn start_watched(&self, log: &std::path::Path) -> Result<RegistryProcess, String> {
-        let Some(process) = &self.target.process else {
-            return Err(
-                "the registry is only reached, not started here, so its kernel cannot be asked".to_owned()
-            );
-        };
+        let spec = self.own_spec()?;
         can_watch().await?;
-        let spec = watched(process.spec(), log);
-        let started = RegistryProcess::start(spec, self.recorder.clock).await;
+        let started = RegistryProcess::start(watched(spec, log), self.recorder.clock).await;
         started.map_err(|error| format!("under strace the registry does not start: {error}"))
     }
 
@@ -105,7 +134,10 @@ impl Stages {
         for _ in 0..AGENTS {
             let number = self.next_number();
             let id = format!("bait-{number:06}");
-            let endpoint = self.tripwire.assign(number, &id);
+            let endpoint = match &field.room {
+                Some(eye) => eye.endpoint(number, &id),
+                None => self.tripwire.assign(number, &id),
+            };
             baits.push(Bait::new(id, &agent_type, endpoint, number, self.seed));
         }
         watch.names = baits.iter().map(|bait| bait.name.clone()).collect();
@@ -180,8 +212,20 @@ impl Stages {
             return no_answer();
         }
         let note = format!("{} {}{}", request.method, field.url, request.path);
-        self.provoked(agent_id, note, field.wire.send(&request)).await
+        let answer = self.provoked(agent_id, note.clone(), field.wire.send(&request)).await;
+        if let Some(eye) = &field.room {
+            eye.glance(self.recorder.clock.now_us(), &note).await;
+        }
+        answer
     }
+}
+
+/// Arguments and environment of its command. Its own address is one that it was told of.
+fn configured(process: &RegistryProcess) -> Vec<String> {
+    let spec = process.spec();
+    let port = process.url().rsplit(':').next().unwrap_or_default().to_owned();
+    let told = spec.arguments.iter().chain(spec.environment.values());
+    told.map(|text| text.replace("{port}", &port)).collect()
 }
 
 /// What strace has written so far; nothing where it did not run.

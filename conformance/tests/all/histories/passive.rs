@@ -1,6 +1,6 @@
 //! What the kernel told: PASSIVE-2 to 4.
 
-use reports::history::{OutwardCall, OutwardKind, Watch};
+use reports::history::{Counts, Grown, OutwardCall, OutwardKind, Room, Watch};
 
 use super::*;
 
@@ -107,4 +107,112 @@ fn a_touch_while_it_is_provoked_fails_passive_4_too() {
     assert_eq!(touched.verdicts(), [Pass, Pass, Fail]);
     touched.fails_only(&["PASSIVE-1", "PASSIVE-4"]);
     Story::watched(|_| {}).touched("a", 5_000).fails_only(&["PASSIVE-1"]);
+}
+
+impl Story {
+    /// The same in a network namespace of its own, of which nothing is known but what was counted.
+    fn in_room(change: impl FnOnce(&mut Room, &mut Vec<String>)) -> Self {
+        let quiet =
+            Counts { opened: 2, accepted: 1, relay_opened: 2, relay_accepted: 1, ..Counts::default() };
+        let end = Counts { opened: 9, accepted: 8, relay_opened: 9, relay_accepted: 8, ..Counts::default() };
+        let mut room = Room { quiet, end, canaries_work: true, port: 8000, ..Room::default() };
+        let mut configured = vec!["127.0.0.1:8000".to_owned()];
+        change(&mut room, &mut configured);
+        Self::watched(|watch| {
+            watch.accepted = 0;
+            watch.configured = configured;
+            watch.room = Some(room);
+        })
+    }
+}
+
+#[test]
+fn counters_that_the_relay_accounts_for_pass_and_say_so() {
+    let story = Story::in_room(|_, _| {});
+    assert_eq!(story.verdicts(), [Pass, Pass, Pass]);
+    let detail = story.row("PASSIVE-2").detail.clone();
+    assert!(
+        detail.contains("opened 0 connections: the kernel counted 9, all 9 the harness's relay"),
+        "{detail}"
+    );
+    // Whom it calls in its own house is its own affair, and is told.
+    let to_itself = Story::in_room(|room, _| {
+        room.end.opened += 3;
+        room.end.accepted += 3;
+    });
+    assert_eq!(to_itself.verdicts(), [Pass, Pass, Pass]);
+    assert!(to_itself.row("PASSIVE-2").detail.contains("3 the registry's to itself"));
+}
+
+/// Each counter alone, nobody else having heard a thing.
+#[test]
+fn each_counter_alone_turns_red() {
+    let changes: [fn(&mut Counts); 4] =
+        [|end| end.opened += 1, |end| end.datagrams += 1, |end| end.unrouted += 1, |end| end.echoes += 1];
+    for change in changes {
+        let story = Story::in_room(|room, _| {
+            change(&mut room.end);
+            room.grown.push(Grown { at_us: 12_000, after: "POST /agents/bait-1/notify".to_owned() });
+        });
+        story.fails_only(&["PASSIVE-2", "PASSIVE-4"]);
+        assert!(story.row("PASSIVE-4").detail.contains("after POST /agents/bait-1/notify"));
+        // What went out before anybody had told it anything was not provoked.
+        let early = Story::in_room(|room, _| {
+            change(&mut room.quiet);
+            change(&mut room.end);
+        });
+        early.fails_only(&["PASSIVE-2"]);
+    }
+    let heard = Story::in_room(|room, _| {
+        room.end.opened += 1;
+        room.end.accepted += 1;
+        room.end.canary_accepted += 1;
+    });
+    assert_eq!(heard.verdicts(), [Fail, Pass, Fail]);
+}
+
+#[test]
+fn a_name_that_a_canary_was_asked_for_fails_passive_3_and_what_nobody_heard_leaves_it_open() {
+    let asked = |name: &str| {
+        Story::in_room(|room, _| {
+            room.end.datagrams += 2;
+            room.end.canary_answers += 1;
+            room.end.canary_datagrams += 1;
+            room.questions.push(name.to_owned());
+        })
+    };
+    assert_eq!(asked("BAIT-1.wallflower.test").verdicts(), [Fail, Fail, Fail]);
+    assert_eq!(asked("time.example.org").verdicts(), [Fail, Pass, Fail]);
+    assert_eq!(Story::in_room(|room, _| room.end.datagrams += 1).verdicts(), [Fail, Undecided, Fail]);
+    let service = Story::in_room(|room, _| room.unhidden.push("/run/nscd".to_owned()));
+    assert_eq!(service.verdicts(), [Pass, Undecided, Pass]);
+}
+
+#[test]
+fn a_room_that_proves_nothing_is_no_pass() {
+    let elsewhere = Story::in_room(|room, _| {
+        room.quiet = Counts::default();
+        room.end = Counts::default();
+    });
+    assert_eq!(elsewhere.verdicts()[..2], [NotApplicable, NotApplicable]);
+    assert_eq!(Story::in_room(|room, _| room.canaries_work = false).verdicts()[..2], [Undecided, Undecided]);
+}
+
+#[test]
+fn calls_that_may_have_been_its_stores_are_left_to_the_log() {
+    let with_store = || {
+        Story::in_room(|room, configured| {
+            room.end.opened += 1;
+            configured.push("--store=postgres://me@127.0.0.1:5432/agents".to_owned());
+        })
+    };
+    assert_eq!(with_store().verdicts()[..2], [Undecided, Undecided]);
+    let logged = |to: &str| {
+        let mut story = with_store();
+        let log = Story::watched(|watch| watch.calls.push(outward(OutwardKind::Connect, to)));
+        story.lines.extend(log.lines.into_iter().filter(|line| matches!(line, Line::Watch(_))));
+        story
+    };
+    assert_eq!(logged("127.0.0.1:5432").row("PASSIVE-2").verdict, Pass);
+    assert_eq!(logged("10.0.0.1:80").row("PASSIVE-2").verdict, Fail);
 }
