@@ -29,9 +29,9 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// `sixths`/6 + 1/15 of a timeout.
+    /// `sixths`/6 + 1/15 of a timeout, rounded up.
     fn beside(unit: Unit, sixths: u64) -> Self {
-        Self { unit, permille: sixths * 1000 / 6 + 1000 / 15 }
+        Self { unit, permille: (sixths * 1000).div_ceil(6) + 1000_u64.div_ceil(15) }
     }
 
     /// In microseconds.

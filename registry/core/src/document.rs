@@ -100,7 +100,7 @@ pub enum Reported {
 }
 
 /// A capability that an agent offers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Capability {
     /// What it can do.
     pub name: CapabilityName,
@@ -148,7 +148,7 @@ impl Serialize for Requirement {
 }
 
 /// A capability that an agent needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Dependency {
     /// What it needs.
     pub capability: CapabilityName,
@@ -211,11 +211,11 @@ pub struct Document {
     /// Where other agents reach it. Kept and handed out, never dialled.
     pub endpoint: Option<Arc<str>>,
     /// What it offers, in the declared order.
-    pub capabilities: Vec<Capability>,
+    pub capabilities: Arc<[Capability]>,
     /// What it needs, in the declared order.
-    pub dependencies: Vec<Dependency>,
+    pub dependencies: Arc<[Dependency]>,
     /// Sorted by key.
-    pub labels: BTreeMap<LabelKey, String>,
+    pub labels: Arc<BTreeMap<LabelKey, String>>,
     /// Opaque; `None` shows as `{}`.
     pub metadata: Option<Metadata>,
 }

@@ -212,7 +212,9 @@ impl Registry {
             self.agents.insert(agent_id.clone(), blank);
         }
         let now = self.now;
-        let document = Arc::new(beat.document.unwrap_or_default());
+        let mut document = beat.document.unwrap_or_default();
+        self.common.share(&mut document);
+        let document = Arc::new(document);
         let change = self.change(&agent_id, |agent, revision| {
             agent.document = document;
             agent.reported = beat.status.unwrap_or(Reported::Healthy);
@@ -247,7 +249,10 @@ impl Registry {
             (None, None) => agent.reported,
         };
         let reports_another = reported != agent.reported;
-        let document = beat.document.filter(|document| !agent.document.says_the_same_as(document));
+        let mut document = beat.document.filter(|document| !agent.document.says_the_same_as(document));
+        if let Some(document) = &mut document {
+            self.common.share(document);
+        }
         let declares_another = document.is_some();
         let recovers = agent.phase == Phase::Missed;
         if !reports_another && !declares_another && !recovers {

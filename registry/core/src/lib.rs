@@ -29,6 +29,7 @@ pub mod agent;
 pub mod candidates;
 mod capabilities;
 pub mod changes;
+mod common;
 pub mod deltas;
 pub mod document;
 pub mod events;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::agent::{Agent, Phase, Status};
 use crate::changes::Changes;
+use crate::common::Common;
 use crate::document::{AgentId, Document};
 use crate::events::{Cause, Event, History, Kind};
 use crate::figures::Figures;
@@ -36,6 +37,7 @@ pub struct Registry {
     pub(crate) revision: Revision,
     pub(crate) now: Instant,
     pub(crate) agents: Roster,
+    pub(crate) common: Common,
     /// One entry per agent at most, at or before its next deadline: a renewal leaves it alone, and it is put back
     /// when it turns up too early.
     pub(crate) timers: BTreeSet<(Instant, Seat)>,

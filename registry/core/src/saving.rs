@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::agent::{Agent, Phase, Status};
 use crate::changes::Changes;
+use crate::common::Common;
 use crate::document::{AgentId, Document, Reported};
 use crate::events::{Cause, Event, History, Kind};
 use crate::figures::Figures;
@@ -88,6 +89,7 @@ impl Registry {
             revision: saved.revision,
             now: moment.now,
             agents: Roster::default(),
+            common: Common::default(),
             timers: BTreeSet::new(),
             counts: [0; Status::ALL.len()],
             index: Index::default(),
@@ -192,9 +194,11 @@ impl Registry {
             Phase::Live | Phase::Missed | Phase::Gone => moment.now,
         };
         let agent_id = saved.agent_id;
+        let mut document = Arc::unwrap_or_clone(saved.document);
+        self.common.share(&mut document);
         let agent = Agent {
             key: saved.key,
-            document: saved.document,
+            document: Arc::new(document),
             reported: saved.reported,
             phase: saved.phase,
             former: None,

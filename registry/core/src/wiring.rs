@@ -191,13 +191,13 @@ impl Index {
     }
 
     fn need(&mut self, document: &Document) {
-        for needed in &document.dependencies {
+        for needed in document.dependencies.iter() {
             self.capabilities.entry(needed.capability.clone()).or_default().needed += 1;
         }
     }
 
     fn no_longer_need(&mut self, document: &Document) {
-        for needed in &document.dependencies {
+        for needed in document.dependencies.iter() {
             if let Some(entry) = self.capabilities.get_mut(&needed.capability) {
                 entry.needed = entry.needed.saturating_sub(1);
             }

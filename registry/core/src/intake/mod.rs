@@ -135,9 +135,9 @@ fn document(
     Document {
         agent_type: agent_type.unwrap_or_default(),
         endpoint: endpoint.map(Into::into),
-        capabilities,
-        dependencies,
-        labels,
+        capabilities: capabilities.into(),
+        dependencies: dependencies.into(),
+        labels: labels.into(),
         metadata,
     }
 }

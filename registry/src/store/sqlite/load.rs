@@ -1,6 +1,6 @@
 //! Reads everything, once, in portions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +20,14 @@ use super::open::Contents;
 use super::save::{phase_text, reported_text};
 
 const AGENTS_AT_ONCE: i64 = 10_000;
+
+/// An agent with its lists as JSON: a row an item took six times the rows, and sqlx some microseconds for each.
+const AGENTS: &str = "SELECT agents.*,
+    (SELECT json_group_array(json_array(name, version, detail) ORDER BY position)
+     FROM capabilities WHERE agent_key = agents.key) AS capabilities,
+    (SELECT json_group_array(json_array(capability, requirement, tags) ORDER BY position)
+     FROM wiring WHERE agent_key = agents.key) AS wiring
+    FROM agents WHERE key > ?1 ORDER BY key LIMIT ?2";
 
 /// What a row says that it cannot say.
 type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -44,23 +52,20 @@ async fn read(connection: &mut SqliteConnection) -> Result<Contents, Fault> {
     let mut saved = Saved { revision, next_event, events, agents: Vec::new() };
     let mut after = i64::MIN;
     loop {
-        let rows = sqlx::query("SELECT * FROM agents WHERE key > ?1 ORDER BY key LIMIT ?2")
-            .bind(after)
-            .bind(AGENTS_AT_ONCE)
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows = sqlx::query(AGENTS).bind(after).bind(AGENTS_AT_ONCE).fetch_all(&mut *connection).await?;
         let Some(last) = rows.last() else { break };
-        let through: i64 = last.try_get("key")?;
-        let mut capabilities = read_lists(connection, "capabilities", (after, through), capability).await?;
-        let mut dependencies = read_lists(connection, "wiring", (after, through), dependency).await?;
+        after = last.try_get("key")?;
+        let (mut capabilities, mut dependencies) = (Lists::default(), Lists::default());
         for row in &rows {
             let key: i64 = row.try_get("key")?;
-            let capabilities = capabilities.remove(&key).unwrap_or_default();
-            let dependencies = dependencies.remove(&key).unwrap_or_default();
+            let about = |table: &str, fault: Fault| format!("{table} of the agent with key {key}: {fault}");
+            let capabilities = capabilities.read(row.try_get("capabilities")?, capability);
+            let capabilities = capabilities.map_err(|fault| about("capabilities", fault))?;
+            let dependencies = dependencies.read(row.try_get("wiring")?, dependency);
+            let dependencies = dependencies.map_err(|fault| about("wiring", fault))?;
             let about = |fault: Fault| format!("agent with key {key}: {fault}");
             saved.agents.push(agent(row, capabilities, dependencies).map_err(about)?);
         }
-        after = through;
     }
     Ok((store_id.into(), saved))
 }
@@ -100,34 +105,34 @@ fn event(row: &SqliteRow) -> Result<Event, Fault> {
     })
 }
 
-async fn read_lists<T>(
-    connection: &mut SqliteConnection,
-    table: &'static str,
-    (after, through): (i64, i64),
-    item: fn(&SqliteRow) -> Result<T, Fault>,
-) -> Result<BTreeMap<i64, Vec<T>>, Fault> {
-    let statement = match table {
-        "wiring" => {
-            "SELECT * FROM wiring WHERE agent_key > ?1 AND agent_key <= ?2 ORDER BY agent_key, position"
-        }
-        _ => {
-            "SELECT * FROM capabilities WHERE agent_key > ?1 AND agent_key <= ?2 ORDER BY agent_key, position"
-        }
-    };
-    let rows = sqlx::query(statement).bind(after).bind(through).fetch_all(connection).await?;
-    let mut lists: BTreeMap<i64, Vec<T>> = BTreeMap::new();
-    for row in &rows {
-        let key: i64 = row.try_get("agent_key")?;
-        let about = |fault: Fault| format!("{table} of the agent with key {key}: {fault}");
-        lists.entry(key).or_default().push(item(row).map_err(about)?);
+/// A capability or dependency as the store has it: its name, its version, and the rest.
+type Item = (String, String, String);
+
+/// Lists that were read already: a fleet's agents have the same.
+struct Lists<T>(HashMap<String, Arc<[T]>>);
+
+impl<T> Default for Lists<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
     }
-    Ok(lists)
+}
+
+impl<T> Lists<T> {
+    fn read(&mut self, json: &str, item: fn(Item) -> Result<T, Fault>) -> Result<Arc<[T]>, Fault> {
+        if let Some(known) = self.0.get(json) {
+            return Ok(Arc::clone(known));
+        }
+        let items: Vec<Item> = serde_json::from_str(json)?;
+        let list: Arc<[T]> = items.into_iter().map(item).collect::<Result<_, _>>()?;
+        self.0.insert(json.to_owned(), Arc::clone(&list));
+        Ok(list)
+    }
 }
 
 fn agent(
     row: &SqliteRow,
-    capabilities: Vec<Capability>,
-    dependencies: Vec<Dependency>,
+    capabilities: Arc<[Capability]>,
+    dependencies: Arc<[Dependency]>,
 ) -> Result<SavedAgent, Fault> {
     let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
     let optional = |column| row.try_get::<Option<i64>, _>(column).map(|value| value.map(i64::cast_unsigned));
@@ -136,7 +141,7 @@ fn agent(
         endpoint: row.try_get::<Option<String>, _>("endpoint")?.map(Into::into),
         capabilities,
         dependencies,
-        labels: labels(row.try_get("labels")?)?,
+        labels: labels(row.try_get("labels")?)?.into(),
         metadata: row.try_get::<Option<String>, _>("metadata")?.map(Metadata::from_json).transpose()?,
     };
     Ok(SavedAgent {
@@ -165,26 +170,26 @@ fn labels(json: &str) -> Result<BTreeMap<LabelKey, String>, Fault> {
     labels.into_iter().map(|(key, value)| Ok((LabelKey::parse(&key)?, value))).collect()
 }
 
-fn capability(row: &SqliteRow) -> Result<Capability, Fault> {
+fn capability((name, version, detail): Item) -> Result<Capability, Fault> {
     #[derive(Deserialize)]
     struct Detail {
         tags: Vec<String>,
         description: Option<String>,
     }
-    let detail: Detail = serde_json::from_str(row.try_get("detail")?)?;
+    let Detail { tags, description } = serde_json::from_str(&detail)?;
     Ok(Capability {
-        name: CapabilityName::parse(row.try_get("name")?)?,
-        version: semver::Version::parse(row.try_get("version")?)?,
-        tags: detail.tags,
-        description: detail.description,
+        name: CapabilityName::parse(&name)?,
+        version: semver::Version::parse(&version)?,
+        tags,
+        description,
     })
 }
 
-fn dependency(row: &SqliteRow) -> Result<Dependency, Fault> {
+fn dependency((name, requirement, tags): Item) -> Result<Dependency, Fault> {
     Ok(Dependency {
-        capability: CapabilityName::parse(row.try_get("capability")?)?,
-        version: Requirement::parse(row.try_get("requirement")?)?,
-        tags: serde_json::from_str(row.try_get("tags")?)?,
+        capability: CapabilityName::parse(&name)?,
+        version: Requirement::parse(&requirement)?,
+        tags: serde_json::from_str(&tags)?,
     })
 }
 
