@@ -17,8 +17,11 @@ const LABEL_WIDTH: usize = 11;
 /// The width of a percentile.
 const FIGURE_WIDTH: usize = 9;
 
+/// A percentile: its name, its rank, and where it comes from.
+type Figure = (&'static str, usize, fn(&Percentiles) -> u64);
+
 /// What a percentile's column is called, how important it is (0 first), and where its figure comes from.
-const FIGURES: [(&str, usize, fn(&Percentiles) -> u64); 4] = [
+const FIGURES: [Figure; 4] = [
     ("p50", 1, |all| all.p50),
     ("p90", 3, |all| all.p90),
     ("p99", 0, |all| all.p99),

@@ -55,8 +55,11 @@ pub(super) struct Again {
     /// Those by which askers name what they have; none of a delta.
     pub(super) tags: Vec<String>,
     /// How it was written, and its text; `None` while nobody has asked who did not have it.
-    pub(super) text: Option<(Coding, Bytes)>,
+    pub(super) text: Option<Written>,
 }
+
+/// How a text was written, and the text.
+type Written = (Coding, Bytes);
 
 /// The answers of one revision.
 #[derive(Debug, Default)]
@@ -68,7 +71,7 @@ pub(crate) struct Polls {
 struct Kept {
     revision: Revision,
     bytes: usize,
-    answers: HashMap<String, (Vec<String>, Option<(Coding, Bytes)>)>,
+    answers: HashMap<String, (Vec<String>, Option<Written>)>,
 }
 
 /// The answer to a question that has been answered since the last change.

@@ -372,7 +372,7 @@ fn interval(second: u64) -> Interval {
         },
         polls: 300 + wave,
         polls_unchanged: 280,
-        freshness_max_us: if second % 3 == 0 { 400_000 + wave * 9_000 } else { 0 },
+        freshness_max_us: if second.is_multiple_of(3) { 400_000 + wave * 9_000 } else { 0 },
         in_flight: 12,
         peak_100ms: 0,
         target_cores: 0.4,
