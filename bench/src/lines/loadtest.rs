@@ -25,7 +25,7 @@ impl Run {
         let program = Program::on(cores, &bench.wallflower, bench.scratch.path());
         let program = program.args(["loadtest", "--quiet", "--out"]).args([out]).args([scenario]);
         // The registry's own limit of connections is below 19,000; the one that the run starts inherits this.
-        let child = program.env("WALLFLOWER_MAX_CONNECTIONS", "19800").start()?;
+        let child = program.env("WALLFLOWER_MAX_CONNECTIONS", "27000").start()?;
         let process = child.id().ok_or("a load test that has ended")?;
         Ok(Self { child, process, folder: out.to_path_buf() })
     }
