@@ -7,6 +7,7 @@
 //! - [`agent`]: one agent's record: lease, epoch, order, and the status that follows from them
 //! - [`registry`]: all agents, their timers and the one place where a visible change is made
 //! - `roster`: finds an agent's record
+//! - `common`: parts of documents that many agents declare alike, held once
 //! - [`reload`]: other policies while agents live
 //! - [`timers`]: what silence does, and what a pause of the process does not
 //! - [`heartbeat`]: register, renew, update, deregister: the table of section 4.1
