@@ -1,8 +1,8 @@
 //! One timer for all the time limits of a connection's requests, one after the other.
 //!
-//! A timer a limit is put into tokio's wheel and taken out again with every request, though hardly any ever fires: three
-//! of them were a tenth of a heartbeat's CPU time (`just bench`). This one stays where it is while the deadline moves on, looks
-//! when it fires whether the deadline is reached, and moves on only then.
+//! A timer a limit is put into tokio's wheel and taken out again with every request, though hardly any ever fires. This
+//! one stays where it is while the deadline moves on, looks when it fires whether the deadline is reached, and moves on
+//! only then.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

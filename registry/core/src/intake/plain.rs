@@ -1,7 +1,6 @@
 //! Heartbeats without anything wrong or unusual, which nearly all are, read in one pass over borrowed text. Whatever is
 //! not plainly right is `None` here and read again, field by field, by [`super`], which alone knows the faults; a
-//! property test holds the two together. Measured with `just bench`: a third of what a lean heartbeat cost in this file's
-//! stead, and half of a full one's.
+//! property test holds the two together. What it costs shows in `just bench --only lean,full`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
