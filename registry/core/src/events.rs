@@ -188,6 +188,11 @@ impl History {
         self.saved_through = self.saved_through.max(number);
     }
 
+    /// No event with a lower number is kept. The newest always is, and its number with it.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.kept.front().map_or(0, |oldest| oldest.number)
+    }
+
     /// Whether the store has every event.
     pub(crate) fn is_saved(&self) -> bool {
         self.kept.back().is_none_or(|last| last.number <= self.saved_through)

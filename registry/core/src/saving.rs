@@ -73,6 +73,8 @@ pub struct Batch {
     pub forgets: Vec<u64>,
     /// Events to be appended.
     pub events: Vec<Event>,
+    /// No event with a lower number is kept.
+    pub oldest_event: u64,
     /// The revision at the time.
     pub revision: Revision,
     taken: Vec<(Slot, AgentId)>,
@@ -136,6 +138,7 @@ impl Registry {
             saves: Vec::new(),
             forgets: Vec::new(),
             events: Vec::new(),
+            oldest_event: self.events.oldest(),
             revision: self.revision,
             taken: Vec::new(),
         };

@@ -24,6 +24,7 @@ mod mcp_wire;
 mod metrics;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;
+mod old_store;
 mod openapi;
 mod page;
 mod raw_bytes;

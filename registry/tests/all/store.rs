@@ -18,7 +18,7 @@ async fn connect(path: &Path) -> SqliteConnection {
 
 pub(crate) async fn event_kinds(path: &Path) -> Vec<String> {
     let mut connection = connect(path).await;
-    let kinds = sqlx::query_scalar("SELECT kind FROM events ORDER BY number");
+    let kinds = sqlx::query_scalar("SELECT event ->> 'kind' FROM events ORDER BY number");
     let kinds = kinds.fetch_all(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     kinds
@@ -105,12 +105,12 @@ async fn a_table_that_breaks_and_heals_loses_nothing() {
     // An answer proves that the file is there.
     assert_eq!(registry.get("/readyz").await.status, 200);
     let mut other = connect(&database(folder.path())).await;
-    other.execute("ALTER TABLE wiring RENAME TO hidden").await.unwrap();
+    other.execute("ALTER TABLE documents RENAME TO hidden").await.unwrap();
     let needs = json!({ "agent_id": "a", "capabilities": [{ "name": "x" }], "dependencies": [{ "capability": "c" }] });
     registry.beat(needs).await.problem(503, "/store-unavailable");
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM agents").fetch_one(&mut other).await.unwrap();
     assert_eq!(rows, 0, "whole or not at all");
-    other.execute("ALTER TABLE hidden RENAME TO wiring").await.unwrap();
+    other.execute("ALTER TABLE hidden RENAME TO documents").await.unwrap();
     eventually("the store recovers", async || registry.beat(lean("a")).await.status == 200).await;
     registry.stop().await.unwrap();
     let registry = Registry::start(folder.path(), &[]).await;
@@ -138,7 +138,7 @@ async fn after_an_unclean_end_no_revision_is_used_twice() {
     registry.stop().await.unwrap();
 }
 
-async fn start_error(path: &Path) -> OpenError {
+pub(crate) async fn start_error(path: &Path) -> OpenError {
     let overrides = Overrides {
         listen: Some("127.0.0.1:0".into()),
         database: Some(path.display().to_string()),
@@ -188,10 +188,10 @@ async fn foreign_torn_and_newer_files_are_refused_and_left_untouched() {
     let newer = folder.path().join("newer.db");
     std::fs::write(&newer, &good).unwrap();
     let mut connection = connect(&newer).await;
-    connection.execute("PRAGMA user_version = 2").await.unwrap();
+    connection.execute("PRAGMA user_version = 3").await.unwrap();
     connection.close().await.unwrap();
     let before = std::fs::read(&newer).unwrap();
-    assert!(matches!(start_error(&newer).await, OpenError::Newer { found: 2, known: 1, .. }));
+    assert!(matches!(start_error(&newer).await, OpenError::Newer { found: 3, known: 2, .. }));
     assert_eq!(std::fs::read(&newer).unwrap(), before);
 }
 

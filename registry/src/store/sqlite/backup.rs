@@ -95,7 +95,7 @@ async fn copy(database: &Path, partial: &Path) -> Result<i64, sqlx::Error> {
     source.close().await?;
     let mut copy = options(partial).connect().await?;
     sqlx::query(MARK).execute(&mut copy).await?;
-    let agents = sqlx::query_scalar("SELECT count(*) FROM agents WHERE phase <> 'gone'");
+    let agents = sqlx::query_scalar("SELECT count(*) FROM agents WHERE record ->> 'phase' <> 'gone'");
     let agents = agents.fetch_one(&mut copy).await?;
     copy.close().await?;
     Ok(agents)

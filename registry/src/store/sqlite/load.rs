@@ -1,36 +1,28 @@
 //! Reads everything, once, in portions.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
-use registry_core::agent::{Phase, Status};
-use registry_core::document::{
-    AgentId, AgentType, Capability, CapabilityName, Dependency, Document, LabelKey, Metadata, Reported,
-    Requirement,
-};
-use registry_core::events::{Cause, Event, Kind};
-use registry_core::saving::{Saved, SavedAgent};
-use registry_core::time::{Revision, WallTime};
+use registry_core::events::Event;
+use registry_core::saving::Saved;
+use registry_core::time::Revision;
 use serde::Deserialize;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
 use super::OpenError;
 use super::open::Contents;
-use super::save::{phase_text, reported_text};
+use super::record::{Fault, Read, Reader, Record, Told};
 
-const AGENTS_AT_ONCE: i64 = 10_000;
+/// Rows of a portion. It comes as one text, which SQLite bounds by 1,000 million bytes; a document has a quarter of a
+/// million at most.
+const ROWS_AT_ONCE: i64 = 1_000;
 
-/// An agent with its lists as JSON: a row an item took six times the rows, and sqlx some microseconds for each.
-const AGENTS: &str = "SELECT agents.*,
-    (SELECT json_group_array(json_array(name, version, detail) ORDER BY position)
-     FROM capabilities WHERE agent_key = agents.key) AS capabilities,
-    (SELECT json_group_array(json_array(capability, requirement, tags) ORDER BY position)
-     FROM wiring WHERE agent_key = agents.key) AS wiring
-    FROM agents WHERE key > ?1 ORDER BY key LIMIT ?2";
-
-/// What a row says that it cannot say.
-type Fault = Box<dyn std::error::Error + Send + Sync>;
+/// The rows of a portion as one text, a JSON array each: a row for itself costs sqlx some microseconds. With it
+/// the last key and how many rows there are, for one without a document is NULL and not in the text.
+const AGENTS: &str = "SELECT max(key), count(*), group_concat('[' || key || ',' || record || ',' || document || ']', ' ')
+    FROM (SELECT agents.key AS key, record, document FROM agents LEFT JOIN documents ON documents.key = agents.key
+          WHERE agents.key > ?1 ORDER BY agents.key LIMIT ?2)";
+const EVENTS: &str = "SELECT max(number), count(*), group_concat('[' || number || ',' || event || ']', ' ')
+    FROM (SELECT number, event FROM events WHERE number > ?1 ORDER BY number LIMIT ?2)";
 
 pub(super) async fn everything(
     connection: &mut SqliteConnection,
@@ -47,27 +39,60 @@ async fn read(connection: &mut SqliteConnection) -> Result<Contents, Fault> {
     let ceiling: String =
         sqlx::query_scalar(meta).bind("revision_ceiling").fetch_one(&mut *connection).await?;
     let revision = Revision(ceiling.parse()?);
-    let events = read_events(connection).await?;
+    let mut events = Vec::new();
+    let event = |(number, told): (i64, Told<'_>)| (number, told.event(number.cast_unsigned()));
+    portions(connection, EVENTS, |text| take(text, "event", event, &mut events)).await?;
+    let (mut agents, mut reader) = (Vec::new(), Reader::default());
+    portions(connection, AGENTS, |text| {
+        let agent = |(key, record, declared): (i64, Record<'_>, Read<'_>)| {
+            (key, reader.agent(key.cast_unsigned(), record, declared))
+        };
+        take(text, "agent", agent, &mut agents)
+    })
+    .await?;
     let next_event = next_event(revision, events.last());
-    let mut saved = Saved { revision, next_event, events, agents: Vec::new() };
+    Ok((store_id.into(), Saved { revision, next_event, events, agents }))
+}
+
+/// Hands each portion's text to `take`, which says how many rows it had.
+async fn portions(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    mut take: impl FnMut(&str) -> Result<i64, Fault>,
+) -> Result<(), Fault> {
     let mut after = i64::MIN;
     loop {
-        let rows = sqlx::query(AGENTS).bind(after).bind(AGENTS_AT_ONCE).fetch_all(&mut *connection).await?;
-        let Some(last) = rows.last() else { break };
-        after = last.try_get("key")?;
-        let (mut capabilities, mut dependencies) = (Lists::default(), Lists::default());
-        for row in &rows {
-            let key: i64 = row.try_get("key")?;
-            let about = |table: &str, fault: Fault| format!("{table} of the agent with key {key}: {fault}");
-            let capabilities = capabilities.read(row.try_get("capabilities")?, capability);
-            let capabilities = capabilities.map_err(|fault| about("capabilities", fault))?;
-            let dependencies = dependencies.read(row.try_get("wiring")?, dependency);
-            let dependencies = dependencies.map_err(|fault| about("wiring", fault))?;
-            let about = |fault: Fault| format!("agent with key {key}: {fault}");
-            saved.agents.push(agent(row, capabilities, dependencies).map_err(about)?);
+        let portion = sqlx::query_as(statement).bind(after).bind(ROWS_AT_ONCE).fetch_one(&mut *connection);
+        let (last, rows, text): (Option<i64>, i64, Option<String>) = portion.await?;
+        let Some(last) = last else { return Ok(()) };
+        let taken = take(text.as_deref().unwrap_or_default())?;
+        if taken != rows {
+            return Err(format!(
+                "of {rows} rows with keys above {after} and up to {last}, {} have no document",
+                rows - taken
+            )
+            .into());
         }
+        after = last;
     }
-    Ok((store_id.into(), saved))
+}
+
+/// Takes what is in a portion's rows; says how many there are. `make` gives a row's key and what it holds.
+fn take<'a, R: Deserialize<'a>, T>(
+    text: &'a str,
+    what: &str,
+    mut make: impl FnMut(R) -> (i64, Result<T, Fault>),
+    into: &mut Vec<T>,
+) -> Result<i64, Fault> {
+    let (mut rows, mut last) = (0, None);
+    for row in serde_json::Deserializer::from_str(text).into_iter::<R>() {
+        let after = || last.map_or_else(String::new, |last| format!(" after the one with key {last}"));
+        let row = row.map_err(|fault| format!("an {what}{}: {fault}", after()))?;
+        let (key, made) = make(row);
+        into.push(made.map_err(|fault| format!("{what} with key {key}: {fault}"))?);
+        (rows, last) = (rows + 1, Some(key));
+    }
+    Ok(rows)
 }
 
 /// Events are shown before they are saved, and no number may be used twice. After a clean end the last saved one made
@@ -78,122 +103,4 @@ fn next_event(revision: Revision, last: Option<&Event>) -> u64 {
         0 => number + 1,
         lost => number + 2 + 2 * lost,
     }
-}
-
-async fn read_events(connection: &mut SqliteConnection) -> Result<Vec<Event>, Fault> {
-    let rows = sqlx::query("SELECT * FROM events ORDER BY number").fetch_all(connection).await?;
-    rows.iter().map(event).collect()
-}
-
-fn event(row: &SqliteRow) -> Result<Event, Fault> {
-    let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
-    let status = |column| -> Result<Option<Status>, Fault> {
-        let text: Option<&str> = row.try_get(column)?;
-        text.map(|text| named(text, Status::ALL, Status::as_str)).transpose()
-    };
-    let reason: Option<&str> = row.try_get("reason")?;
-    Ok(Event {
-        number: number("number")?,
-        revision: Revision(number("revision")?),
-        at: WallTime(number("at_ms")?),
-        agent_id: AgentId::parse(row.try_get("agent_id")?)?,
-        epoch: number("epoch")?,
-        kind: named(row.try_get("kind")?, Kind::ALL, Kind::as_str)?,
-        from: status("status_from")?,
-        to: status("status_to")?,
-        cause: reason.map(|text| named(text, Cause::ALL, Cause::as_str)).transpose()?,
-    })
-}
-
-/// A capability or dependency as the store has it: its name, its version, and the rest.
-type Item = (String, String, String);
-
-/// Lists that were read already: a fleet's agents have the same.
-struct Lists<T>(HashMap<String, Arc<[T]>>);
-
-impl<T> Default for Lists<T> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<T> Lists<T> {
-    fn read(&mut self, json: &str, item: fn(Item) -> Result<T, Fault>) -> Result<Arc<[T]>, Fault> {
-        if let Some(known) = self.0.get(json) {
-            return Ok(Arc::clone(known));
-        }
-        let items: Vec<Item> = serde_json::from_str(json)?;
-        let list: Arc<[T]> = items.into_iter().map(item).collect::<Result<_, _>>()?;
-        self.0.insert(json.to_owned(), Arc::clone(&list));
-        Ok(list)
-    }
-}
-
-fn agent(
-    row: &SqliteRow,
-    capabilities: Arc<[Capability]>,
-    dependencies: Arc<[Dependency]>,
-) -> Result<SavedAgent, Fault> {
-    let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
-    let optional = |column| row.try_get::<Option<i64>, _>(column).map(|value| value.map(i64::cast_unsigned));
-    let document = Document {
-        agent_type: AgentType::parse(row.try_get("agent_type")?)?,
-        endpoint: row.try_get::<Option<String>, _>("endpoint")?.map(Into::into),
-        capabilities,
-        dependencies,
-        labels: labels(row.try_get("labels")?)?.into(),
-        metadata: row.try_get::<Option<String>, _>("metadata")?.map(Metadata::from_json).transpose()?,
-    };
-    Ok(SavedAgent {
-        key: number("key")?,
-        agent_id: AgentId::parse(row.try_get("agent_id")?)?,
-        phase: named(
-            row.try_get("phase")?,
-            [Phase::Live, Phase::Missed, Phase::Expired, Phase::Gone],
-            phase_text,
-        )?,
-        reported: named(row.try_get("reported")?, [Reported::Healthy, Reported::Degraded], reported_text)?,
-        epoch: number("epoch")?,
-        incarnation: number("incarnation")?,
-        sequence: optional("sequence")?,
-        barred: optional("barred")?,
-        registered_at: WallTime(number("registered_at_ms")?),
-        changed: Revision(number("revision")?),
-        wiring_since: Revision(number("wiring_since")?),
-        document: Arc::new(document),
-        document_changed: false,
-    })
-}
-
-fn labels(json: &str) -> Result<BTreeMap<LabelKey, String>, Fault> {
-    let labels: BTreeMap<String, String> = serde_json::from_str(json)?;
-    labels.into_iter().map(|(key, value)| Ok((LabelKey::parse(&key)?, value))).collect()
-}
-
-fn capability((name, version, detail): Item) -> Result<Capability, Fault> {
-    #[derive(Deserialize)]
-    struct Detail {
-        tags: Vec<String>,
-        description: Option<String>,
-    }
-    let Detail { tags, description } = serde_json::from_str(&detail)?;
-    Ok(Capability {
-        name: CapabilityName::parse(&name)?,
-        version: semver::Version::parse(&version)?,
-        tags,
-        description,
-    })
-}
-
-fn dependency((name, requirement, tags): Item) -> Result<Dependency, Fault> {
-    Ok(Dependency {
-        capability: CapabilityName::parse(&name)?,
-        version: Requirement::parse(&requirement)?,
-        tags: serde_json::from_str(&tags)?,
-    })
-}
-
-fn named<T: Copy, const N: usize>(text: &str, all: [T; N], name: fn(T) -> &'static str) -> Result<T, Fault> {
-    let found = all.into_iter().find(|one| name(*one) == text);
-    found.ok_or_else(|| format!("{text:?} is none of {:?}", all.map(name)).into())
 }

@@ -3,11 +3,13 @@
 //! - `open`: refuses what is not ours or is damaged, before anything is written to it
 //! - `backup`: a copy while it runs, which becomes a history of its own
 //! - `load`: reads everything, once
+//! - `record`: what stands in the rows
 //! - `save`: one transaction per batch
 
 pub mod backup;
 mod load;
 mod open;
+mod record;
 mod save;
 
 use std::fs::File;
@@ -27,10 +29,6 @@ struct SqliteStore {
     connection: SqliteConnection,
     /// The end of the block of revisions that is promised to this run.
     ceiling: Revision,
-    /// No agent in the file has a key above it.
-    highest_key: u64,
-    /// When events were last looked at for their age, by the time of the last one then.
-    age_looked_at_ms: u64,
     /// Held for as long as the store is open: two registries on one file would overwrite each other.
     _lock: File,
 }

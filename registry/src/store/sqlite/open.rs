@@ -15,7 +15,7 @@ use super::{OpenError, SqliteStore, backup, load};
 /// "WFLR": marks a file as ours (SQLite's `application_id`).
 const APPLICATION_ID: i64 = 0x5746_4c52;
 /// The schema that the migrations end with (SQLite's `user_version`).
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// How long a statement waits while somebody else holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -42,9 +42,7 @@ pub(in crate::store) async fn open(path: &Path) -> Result<Opened, OpenError> {
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
     backup::begin_history(&mut connection).await.map_err(sqlite)?;
     let (store_id, saved) = load::everything(&mut connection, path).await?;
-    let highest_key = saved.agents.iter().map(|agent| agent.key).max().unwrap_or_default();
-    let mut store =
-        SqliteStore { connection, ceiling: saved.revision, highest_key, age_looked_at_ms: 0, _lock: lock };
+    let mut store = SqliteStore { connection, ceiling: saved.revision, _lock: lock };
     store.raise_ceiling(saved.revision).await.map_err(sqlite)?;
     Ok(Opened { store: Box::new(store), store_id, saved })
 }
