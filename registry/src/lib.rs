@@ -10,6 +10,7 @@
 //! - [`connections`]: accepts connections and serves each, within bounds of number and time
 //! - `clock`: the one place that reads time, and notices when the process was paused
 //! - `shared`: the core behind its lock, and waiting until the store has a change
+//! - `progress`: how far the store has come, and who waits for it
 //! - `timers`: makes due transitions while nobody asks
 //! - `store`: what keeps the changes: the interface, the SQLite file that fills it, the one writer, and [`backup`]
 //! - `http`: routes, one file per resource
@@ -31,6 +32,7 @@ pub mod logging;
 mod mcp;
 mod metrics;
 pub mod openapi;
+mod progress;
 pub mod protection;
 mod schemas;
 pub mod seal;

@@ -268,7 +268,7 @@ impl Metrics {
             [age, lag]
         });
         self.sealed.set(i64::from(shared.seal.is_whole()));
-        self.store_failing.set(i64::from(shared.progress.borrow().is_failing));
+        self.store_failing.set(i64::from(shared.progress.now().is_failing));
         self.uptime_seconds.set(gauge(shared.uptime().as_secs()));
         let mut families = self.registry.gather();
         drop(rendering);

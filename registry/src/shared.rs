@@ -13,6 +13,7 @@ use crate::connections::Limits;
 use crate::http::encoding::Encoded;
 use crate::http::{Lanes, Polls};
 use crate::metrics::Metrics;
+use crate::progress::{Awaited, Progress};
 use crate::protection::Protection;
 use crate::seal::Seal;
 use crate::timers::TIMERS_AT_ONCE;
@@ -48,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) encoded: Encoded,
     /// What was answered last to those who ask again and again.
     pub(crate) polls: Polls,
-    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) progress: Awaited,
     pub(crate) metrics: Metrics,
     /// What holds this process to calling nobody.
     pub(crate) seal: Seal,
@@ -77,17 +78,6 @@ pub(crate) struct Options {
     pub(crate) max_connections: usize,
 }
 
-/// How far the store has come.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Progress {
-    /// It has every change up to this one.
-    pub(crate) saved: Revision,
-    /// How many transactions have failed.
-    pub(crate) failures: u64,
-    /// Whether the last one did, or hangs.
-    pub(crate) is_failing: bool,
-}
-
 /// The store did not take the change; it is kept in memory and tried again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoreUnavailable;
@@ -95,7 +85,7 @@ pub(crate) struct StoreUnavailable;
 impl Shared {
     pub(crate) fn new(core: Registry, clock: Clock, metrics: Metrics, options: Options) -> Self {
         let Options { most_waiters, seal, access_log, protection, limits, max_connections } = options;
-        let progress = Progress { saved: core.saved_through(), ..Progress::default() };
+        let saved = core.saved_through();
         Self {
             store_id: Arc::clone(&core.setup().store_id),
             draining: watch::Sender::new(false),
@@ -110,7 +100,7 @@ impl Shared {
             clock,
             unsaved: Notify::new(),
             stopping: watch::Sender::new(false),
-            progress: watch::Sender::new(progress),
+            progress: Awaited::new(saved),
             metrics,
             seal,
             access_log,
@@ -190,28 +180,20 @@ impl Shared {
     /// undone.
     pub(crate) async fn shown(&self, revision: Revision) {
         let is_decided = |progress: &Progress| progress.saved >= revision || progress.is_failing;
-        if is_decided(&self.progress.borrow()) {
-            return;
-        }
-        let mut progress = self.progress.subscribe();
-        if tokio::time::timeout(SHOW_TIMEOUT, progress.wait_for(is_decided)).await.is_err() {
+        let decided = self.progress.until(revision, is_decided);
+        if tokio::time::timeout(SHOW_TIMEOUT, decided).await.is_err() {
             // A store that hangs is a store that fails: nobody else shall wait so long. What it does next says more.
-            self.progress.send_if_modified(|progress| {
-                let is_news = !is_decided(progress);
-                progress.is_failing |= is_news;
-                is_news
-            });
+            self.progress.advance(|progress| progress.is_failing |= !is_decided(progress));
         }
     }
 
     async fn saved(&self, ticket: Option<Revision>) -> Result<(), StoreUnavailable> {
         let Some(ticket) = ticket else { return Ok(()) };
-        let mut progress = self.progress.subscribe();
-        let failures_before = progress.borrow().failures;
+        let failures_before = self.progress.now().failures;
         let is_decided =
             |progress: &Progress| progress.saved >= ticket || progress.failures > failures_before;
-        match tokio::time::timeout(SAVE_TIMEOUT, progress.wait_for(is_decided)).await {
-            Ok(Ok(progress)) if progress.saved >= ticket => Ok(()),
+        match tokio::time::timeout(SAVE_TIMEOUT, self.progress.until(ticket, is_decided)).await {
+            Ok(progress) if progress.saved >= ticket => Ok(()),
             _ => Err(StoreUnavailable),
         }
     }

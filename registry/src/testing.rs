@@ -16,7 +16,7 @@ use crate::connections::Limits;
 use crate::metrics::Metrics;
 use crate::protection::Protection;
 use crate::seal::{self, SealMode};
-use crate::shared::{Options, Progress, Shared};
+use crate::shared::{Options, Shared};
 
 /// What every handler shares. Its store has every change before it is made, so that nothing waits
 /// for it. The saved agents have been silent for so long.
@@ -25,8 +25,7 @@ pub(crate) fn shared(setup: Setup, saved: Saved, silence_ms: u64) -> Arc<Shared>
     let moment = clock.read().moment;
     let core = Registry::restore(setup, saved, Moment { now: moment.now.minus_ms(silence_ms), ..moment });
     let shared = Shared::new(core, clock, Metrics::new().unwrap(), options());
-    let saved = Revision(u64::MAX);
-    shared.progress.send_replace(Progress { saved, ..Progress::default() });
+    shared.progress.advance(|progress| progress.saved = Revision(u64::MAX));
     Arc::new(shared)
 }
 

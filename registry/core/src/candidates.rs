@@ -114,9 +114,7 @@ impl Registry {
             View::Capabilities(filter) => (&filter.name, &filter.statuses, &filter.query),
         };
         let is_indexed = query.is_none() && !statuses.contains(&Status::Expired);
-        name.as_ref().is_some_and(|name| {
-            is_indexed && self.index.providers(name).take(FEW_PROVIDERS + 1).count() <= FEW_PROVIDERS
-        })
+        name.as_ref().is_some_and(|name| is_indexed && self.index.count_of(name) <= FEW_PROVIDERS)
     }
 }
 

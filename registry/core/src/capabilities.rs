@@ -64,10 +64,7 @@ impl Registry {
         let fits = |name: &CapabilityName| is_asked_for(name) && filter.name_fits(name.as_str());
         if !filter.statuses.contains(&Status::Expired) {
             let names = self.index.provided().filter(|name| fits(name));
-            let side = |(agent_id, offer)| side(agent_id, offer);
-            return names
-                .map(|name| (name, self.index.providers(name.as_str()).map(side).collect()))
-                .collect();
+            return names.map(|name| (name, self.index.providers(name.as_str()))).collect();
         }
         let mut sides: BTreeMap<&CapabilityName, Vec<Side<'_>>> = BTreeMap::new();
         for (agent_id, agent) in self.agents.iter() {
@@ -78,10 +75,6 @@ impl Registry {
         }
         sides
     }
-}
-
-fn side<'a>(agent_id: &'a AgentId, offer: &'a crate::wiring::Offer) -> Side<'a> {
-    (agent_id, &offer.document, offer.status)
 }
 
 /// The entries of what these sides offer: by name, or best first when something is searched for.

@@ -295,8 +295,9 @@ impl Registry {
         let policy = agent.policy(&self.setup.policies);
         let wiring_revision = self.wiring_revision(agent);
         let (epoch, document) = (agent.epoch, Arc::clone(&agent.document));
-        let wiring = (known != Some(wiring_revision.0))
-            .then(|| document.dependencies.iter().map(|needed| self.index.wire(agent_id, needed)).collect());
+        let wiring = (known != Some(wiring_revision.0)).then(|| {
+            document.dependencies.iter().map(|needed| self.index.wire(agent_id, &document, needed)).collect()
+        });
         Ok(Answer {
             agent_id: agent_id.clone(),
             result,

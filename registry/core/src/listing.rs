@@ -157,8 +157,8 @@ impl Registry {
         let mut ids: Vec<_> = match &filter.capability {
             // The index knows the live ones only.
             Some(name) if !filter.statuses.contains(&Status::Expired) => {
-                let offering =
-                    self.index.providers(name).filter_map(|(id, _)| Some((id, self.agents.get(id)?)));
+                let providers = self.index.providers(name).into_iter();
+                let offering = providers.filter_map(|(id, ..)| Some((id, self.agents.get(id)?)));
                 ranked(filter, offering).collect()
             }
             _ => ranked(filter, self.agents.iter()).collect(),

@@ -3,6 +3,7 @@
 //! A tree alone took some twenty comparisons of ids a step, each in another cache line, which at 100,000 agents was a
 //! fifth of what a heartbeat cost (`just bench --only lean`).
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
@@ -22,6 +23,8 @@ pub(crate) struct Roster {
     free: Vec<Seat>,
     seats: HashMap<AgentId, Seat>,
     in_order: BTreeMap<AgentId, Seat>,
+    /// Who was looked for last: a heartbeat looks the same agent up half a dozen times.
+    last: Cell<Option<Seat>>,
 }
 
 impl Roster {
@@ -30,7 +33,10 @@ impl Roster {
     }
 
     pub(crate) fn seat(&self, agent_id: &AgentId) -> Option<Seat> {
-        self.seats.get(agent_id).copied()
+        let last = self.last.get().filter(|last| self.at(*last).is_some_and(|(held, _)| held == agent_id));
+        let seat = last.or_else(|| self.seats.get(agent_id).copied())?;
+        self.last.set(Some(seat));
+        Some(seat)
     }
 
     pub(crate) fn at(&self, seat: Seat) -> Option<(&AgentId, &Agent)> {

@@ -1,13 +1,14 @@
 //! Who provides what, and which providers a dependency gets.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use semver::Version;
 use serde::Serialize;
 
 use crate::agent::Status;
+use crate::capabilities::Side;
 use crate::document::{AgentId, CapabilityName, Dependency, Document};
 use crate::time::Revision;
 
@@ -52,11 +53,10 @@ pub(crate) struct Index {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// Live agents only.
-    providers: BTreeMap<AgentId, Offer>,
-    /// The same, together with those who offer the same in the same status: a fleet of many agents has few such sorts,
-    /// so that the best are found without looking at each agent.
-    sorts: BTreeMap<Sort, BTreeSet<AgentId>>,
+    /// Live agents only; together those who offer the same in the same status. A fleet of many agents has few such sorts,
+    /// so that the best are found without looking at each agent. (A second tree of all, by id, cost a registration a
+    /// third more.)
+    sorts: BTreeMap<Sort, BTreeMap<AgentId, Arc<Document>>>,
     /// How many dependencies name it. It is kept while there are any, for `changed_at`.
     needed: usize,
     changed_at: Revision,
@@ -64,15 +64,8 @@ struct Entry {
     best: HashMap<(String, Vec<String>), Best>,
 }
 
-/// An agent's document with the status that views show of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Offer {
-    pub(crate) document: Arc<Document>,
-    pub(crate) status: Status,
-}
-
 /// What decides whether a provider meets a dependency, and before whom it comes, but for its id.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Sort {
     status: Status,
     /// The versions of the capability, each with its tags.
@@ -88,11 +81,11 @@ struct Best {
 
 impl Index {
     /// Puts what an agent is now in the place of what it was; `None` when it is gone.
-    pub(crate) fn replace(
+    pub(crate) fn replace<'a>(
         &mut self,
         agent_id: &AgentId,
-        before: Option<(&Arc<Document>, Status)>,
-        after: Option<(&Arc<Document>, Status)>,
+        before: Option<(&'a Arc<Document>, Status)>,
+        after: Option<(&'a Arc<Document>, Status)>,
         revision: Revision,
     ) {
         let same_document =
@@ -106,24 +99,10 @@ impl Index {
         if let Some((document, _)) = after.filter(|_| !same_document) {
             self.need(document);
         }
-        let live = |side: Option<(&Arc<Document>, Status)>| {
-            side.filter(|(_, status)| status.is_live())
-                .map(|(document, status)| Offer { document: Arc::clone(document), status })
-        };
-        let (before_offer, after_offer) = (live(before), live(after));
-        let offers = [&before_offer, &after_offer];
-        let names: BTreeSet<&CapabilityName> = offers.into_iter().flatten().flat_map(Offer::names).collect();
-        for name in names {
-            let offered = |offer: &Option<Offer>| {
-                offer.clone().filter(|offer| offer.names().any(|other| other == name))
-            };
-            self.replace_offer(
-                agent_id,
-                name,
-                offered(&before_offer).as_ref(),
-                offered(&after_offer),
-                revision,
-            );
+        let live = |side: Option<(&'a Arc<Document>, Status)>| side.filter(|(_, status)| status.is_live());
+        let (before_live, after_live) = (live(before), live(after));
+        for name in names_of([before_live, after_live]) {
+            self.replace_offer(agent_id, name, before_live, after_live, revision);
         }
         if let Some((document, _)) = before.filter(|_| !same_document) {
             self.no_longer_need(document);
@@ -136,17 +115,30 @@ impl Index {
     }
 
     /// The live agents that provide a capability, by id.
-    pub(crate) fn providers(&self, capability: &str) -> impl Iterator<Item = (&AgentId, &Offer)> {
-        self.capabilities.get(capability).into_iter().flat_map(|entry| &entry.providers)
+    pub(crate) fn providers(&self, capability: &str) -> Vec<Side<'_>> {
+        let sorts = self.capabilities.get(capability).into_iter().flat_map(|entry| &entry.sorts);
+        let all = sorts.flat_map(|(sort, agents)| {
+            agents.iter().map(|(agent_id, document)| (agent_id, document, sort.status))
+        });
+        let mut all: Vec<_> = all.collect();
+        // They come in runs that are in order, which costs it hardly more than looking at each.
+        all.sort_by_key(|(agent_id, ..)| *agent_id);
+        all
+    }
+
+    /// How many there are of those.
+    pub(crate) fn count_of(&self, capability: &str) -> usize {
+        let entry = self.capabilities.get(capability);
+        entry.map_or(0, |entry| entry.sorts.values().map(BTreeMap::len).sum())
     }
 
     /// The capabilities that somebody live provides, by name.
     pub(crate) fn provided(&self) -> impl Iterator<Item = &CapabilityName> {
-        self.capabilities.iter().filter(|(_, entry)| !entry.providers.is_empty()).map(|(name, _)| name)
+        self.capabilities.iter().filter(|(_, entry)| !entry.sorts.is_empty()).map(|(name, _)| name)
     }
 
-    /// Who meets a dependency of `asker`.
-    pub(crate) fn wire(&mut self, asker: &AgentId, needed: &Dependency) -> Wired {
+    /// Who meets a dependency of `asker`, a live agent that has declared `offers`.
+    pub(crate) fn wire(&mut self, asker: &AgentId, offers: &Document, needed: &Dependency) -> Wired {
         let mut wired = Wired {
             capability: needed.capability.clone(),
             version: needed.version.as_str().to_owned(),
@@ -155,7 +147,7 @@ impl Index {
             providers: Vec::new(),
         };
         let Some(entry) = self.capabilities.get_mut(&needed.capability) else { return wired };
-        let asker_meets_it = entry.providers.get(asker).is_some_and(|offer| offer.meets(needed));
+        let asker_meets_it = offers.capabilities.iter().any(|capability| needed.is_met_by(capability));
         let best = entry.best(needed);
         wired.total = best.total - usize::from(asker_meets_it);
         let others = best.providers.iter().filter(|provider| provider.agent_id != *asker);
@@ -167,21 +159,28 @@ impl Index {
         &mut self,
         agent_id: &AgentId,
         name: &CapabilityName,
-        before: Option<&Offer>,
-        after: Option<Offer>,
+        before: Option<(&Arc<Document>, Status)>,
+        after: Option<(&Arc<Document>, Status)>,
         revision: Revision,
     ) {
-        let sort_before = before.map(|offer| offer.sort(name));
-        let sort_after = after.as_ref().map(|offer| offer.sort(name));
-        let endpoint = |offer: Option<&Offer>| offer.and_then(|offer| offer.document.endpoint.clone());
-        let is_as_before = sort_before == sort_after && endpoint(before) == endpoint(after.as_ref());
-        let entry = self.capabilities.entry(name.clone()).or_default();
-        match after {
-            Some(offer) => entry.providers.insert(agent_id.clone(), offer),
-            None => entry.providers.remove(agent_id),
+        let sort = |side: Option<(&Arc<Document>, Status)>| {
+            side.and_then(|(document, status)| Sort::of(document, status, name))
         };
-        if sort_before != sort_after {
-            entry.move_between(agent_id, sort_before, sort_after);
+        let (sort_before, sort_after) = (sort(before), sort(after));
+        let [endpoint_before, endpoint_after] =
+            [before, after].map(|side| side.and_then(|(document, _)| document.endpoint.as_deref()));
+        let is_as_before = sort_before == sort_after && endpoint_before == endpoint_after;
+        if !self.capabilities.contains_key(name) {
+            self.capabilities.insert(name.clone(), Entry::default());
+        }
+        let Some(entry) = self.capabilities.get_mut(name) else { return };
+        if let Some(sort) = sort_before
+            && sort_after.as_ref() != Some(&sort)
+        {
+            entry.leave(&sort, agent_id);
+        }
+        if let (Some(sort), Some((document, _))) = (sort_after, after) {
+            entry.sorts.entry(sort).or_default().insert(agent_id.clone(), Arc::clone(document));
         }
         if !is_as_before {
             entry.changed_at = revision;
@@ -207,33 +206,35 @@ impl Index {
 
     /// Nobody will ask when such an entry last changed: who needs it later registers at a higher revision.
     fn drop_if_idle(&mut self, capability: &CapabilityName) {
-        if self
-            .capabilities
-            .get(capability)
-            .is_some_and(|entry| entry.needed == 0 && entry.providers.is_empty())
+        if self.capabilities.get(capability).is_some_and(|entry| entry.needed == 0 && entry.sorts.is_empty())
         {
             self.capabilities.remove(capability);
         }
     }
 }
 
-impl Offer {
-    fn names(&self) -> impl Iterator<Item = &CapabilityName> {
-        self.document.capabilities.iter().map(|capability| &capability.name)
-    }
-
-    fn meets(&self, needed: &Dependency) -> bool {
-        self.document.capabilities.iter().any(|capability| needed.is_met_by(capability))
-    }
-
-    fn sort(&self, name: &CapabilityName) -> Sort {
-        let named = self.document.capabilities.iter().filter(|capability| capability.name == *name);
-        let offered = named.map(|capability| (capability.version.clone(), capability.tags.clone()));
-        Sort { status: self.status, offered: offered.collect() }
-    }
+/// The capabilities that these offer, each once.
+fn names_of(sides: [Option<(&Arc<Document>, Status)>; 2]) -> impl Iterator<Item = &CapabilityName> {
+    let documents = match sides {
+        [Some((one, _)), Some((other, _))] if Arc::ptr_eq(one, other) => [Some(one), None],
+        _ => sides.map(|side| side.map(|(document, _)| document)),
+    };
+    let offers = documents.into_iter().flatten().flat_map(|document| document.capabilities.iter());
+    let mut names: Vec<&CapabilityName> = offers.map(|capability| &capability.name).collect();
+    names.sort();
+    names.dedup();
+    names.into_iter()
 }
 
 impl Sort {
+    /// `None` when the document does not offer the capability.
+    fn of(document: &Document, status: Status, name: &CapabilityName) -> Option<Self> {
+        let named = document.capabilities.iter().filter(|capability| capability.name == *name);
+        let offered: Vec<_> =
+            named.map(|capability| (capability.version.clone(), capability.tags.clone())).collect();
+        (!offered.is_empty()).then_some(Self { status, offered })
+    }
+
     /// The highest version by which a provider of this sort meets a dependency on its capability.
     fn meets(&self, needed: &Dependency) -> Option<&Version> {
         let meeting = self.offered.iter().filter(|(version, tags)| needed.is_met_in(version, tags));
@@ -247,32 +248,23 @@ impl Entry {
         if !self.best.contains_key(&key) && self.best.len() >= REMEMBERED {
             self.best.clear();
         }
-        let Self { best, sorts, providers, .. } = self;
-        best.entry(key).or_insert_with(|| find_best(sorts, providers, needed))
+        let Self { best, sorts, .. } = self;
+        best.entry(key).or_insert_with(|| find_best(sorts, needed))
     }
 
-    fn move_between(&mut self, agent_id: &AgentId, before: Option<Sort>, after: Option<Sort>) {
-        if let Some(before) = before
-            && let Some(same) = self.sorts.get_mut(&before)
-        {
+    fn leave(&mut self, sort: &Sort, agent_id: &AgentId) {
+        if let Some(same) = self.sorts.get_mut(sort) {
             same.remove(agent_id);
             if same.is_empty() {
-                self.sorts.remove(&before);
+                self.sorts.remove(sort);
             }
-        }
-        if let Some(after) = after {
-            self.sorts.entry(after).or_default().insert(agent_id.clone());
         }
     }
 }
 
-fn find_best(
-    sorts: &BTreeMap<Sort, BTreeSet<AgentId>>,
-    providers: &BTreeMap<AgentId, Offer>,
-    needed: &Dependency,
-) -> Best {
+fn find_best(sorts: &BTreeMap<Sort, BTreeMap<AgentId, Arc<Document>>>, needed: &Dependency) -> Best {
     type Rank<'a> = (Status, Reverse<&'a Version>);
-    let mut ranks: BTreeMap<Rank<'_>, Vec<&BTreeSet<AgentId>>> = BTreeMap::new();
+    let mut ranks: BTreeMap<Rank<'_>, Vec<&BTreeMap<AgentId, Arc<Document>>>> = BTreeMap::new();
     for (sort, agents) in sorts {
         if let Some(version) = sort.meets(needed) {
             ranks.entry((sort.status, Reverse(version))).or_default().push(agents);
@@ -283,12 +275,11 @@ fn find_best(
     for ((status, Reverse(version)), sorts) in ranks {
         let left = PROVIDERS + 1 - best.len();
         // No more of one sort can be among the first of all.
-        let mut first: Vec<&AgentId> =
-            sorts.into_iter().flat_map(|agents| agents.iter().take(left)).collect();
-        first.sort();
-        best.extend(first.into_iter().take(left).map(|agent_id| Provider {
+        let mut first: Vec<_> = sorts.into_iter().flat_map(|agents| agents.iter().take(left)).collect();
+        first.sort_by_key(|(agent_id, _)| *agent_id);
+        best.extend(first.into_iter().take(left).map(|(agent_id, document)| Provider {
             agent_id: agent_id.clone(),
-            endpoint: providers.get(agent_id).and_then(|offer| offer.document.endpoint.clone()),
+            endpoint: document.endpoint.clone(),
             version: version.to_string(),
             status,
         }));

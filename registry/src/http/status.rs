@@ -99,7 +99,7 @@ struct AgentCounts {
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
     query::none(&uri)?;
     let counts = shared.with_all_due(|core, moment| core.counts(moment)).await;
-    let is_failing = shared.progress.borrow().is_failing;
+    let is_failing = shared.progress.now().is_failing;
     Ok(super::json(&HealthAnswer {
         status: if is_failing { "store_unavailable" } else { "ok" },
         version: env!("CARGO_PKG_VERSION"),

@@ -131,7 +131,7 @@ async fn every_view_of_a_change_waits_until_any_store_has_it_and_a_renewal_waits
     give_way().await;
     for (path, view) in &views {
         // On a machine that stood still for seconds, the store counts as hanging.
-        let counts_as_hanging = served.shared.progress.borrow().is_failing;
+        let counts_as_hanging = served.shared.progress.now().is_failing;
         assert!(!view.is_finished() || counts_as_hanging, "{path} shows what the store does not have");
     }
     assert!(!new.is_finished());
@@ -162,21 +162,21 @@ async fn a_store_that_fails_once_and_then_hangs_gets_503_for_changes_while_views
     let events = served.ask("GET", "/events", "").await.unwrap();
     assert_eq!((events.0, &events.1["events"][0]["kind"]), (200, &"registered".into()));
     served.outcomes.send(Ok(())).unwrap();
-    served.shared.progress.subscribe().wait_for(|progress| !progress.is_failing).await.unwrap();
+    served.shared.progress.until(Revision(u64::MAX), |progress| !progress.is_failing).await;
     assert_eq!(served.ask("POST", "/heartbeat", r#"{"agent_id":"a"}"#).await.unwrap().0, 200);
 
     // One that hangs from the first is found out by the first view that waits for it, and no other waits so long.
     let change = served.register("b");
     served.commits_begun(3).await;
     assert_eq!(served.ask("GET", "/agents/b", "").await.unwrap().0, 200);
-    assert!(served.shared.progress.borrow().is_failing);
+    assert!(served.shared.progress.now().is_failing);
     let health = served.ask("GET", "/health", "").await.unwrap().1;
     assert_eq!(health["status"], "store_unavailable");
     assert_eq!(served.ask("GET", "/agents", "").await.unwrap().1["agents"][1]["agent_id"], "b");
     served.outcomes.send(Ok(())).unwrap();
     // Whether it came in time for this call depends on the machine; it is never told otherwise than it is.
     assert!([200, 503].contains(&change.await.unwrap().0));
-    served.shared.progress.subscribe().wait_for(|progress| !progress.is_failing).await.unwrap();
+    served.shared.progress.until(Revision(u64::MAX), |progress| !progress.is_failing).await;
     served.writer.abort();
 }
 

@@ -87,7 +87,7 @@ async fn save_next(shared: &Shared, store: &mut dyn Store) -> Result<(), StoreEr
         Ok(()) => {
             let saved = shared.with_core(|core, _| core.batch_committed(&batch));
             shared.metrics.commits.inc();
-            shared.progress.send_modify(|progress| {
+            shared.progress.advance(|progress| {
                 progress.saved = saved;
                 progress.is_failing = false;
             });
@@ -96,7 +96,7 @@ async fn save_next(shared: &Shared, store: &mut dyn Store) -> Result<(), StoreEr
         Err(error) => {
             shared.with_core(|core, _| core.batch_failed(&batch));
             shared.metrics.commit_failures.inc();
-            shared.progress.send_modify(|progress| {
+            shared.progress.advance(|progress| {
                 progress.failures += 1;
                 progress.is_failing = true;
             });
