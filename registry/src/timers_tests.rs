@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{TIMERS_AT_ONCE, run};
 use crate::http;
+use crate::mcp::Endpoint;
 use crate::shared::Shared;
 use crate::testing::{call, request, shared};
 
@@ -55,7 +56,7 @@ async fn json(router: &axum::Router, path: &str) -> Value {
 #[tokio::test]
 async fn deadlines_that_come_together_are_worked_off_in_steps_and_others_get_their_turn() {
     let shared = restored();
-    let router = http::router(Arc::clone(&shared), &[]);
+    let router = http::router(Arc::clone(&shared), Endpoint::new(&shared, &[]));
     let timers = tokio::spawn(run(Arc::clone(&shared)));
     // Looks at the revision without making what is due.
     let mut seen = vec![1];
@@ -86,7 +87,7 @@ async fn deadlines_that_come_together_are_worked_off_in_steps_and_others_get_the
 #[tokio::test]
 async fn a_long_poll_is_told_what_the_timers_did_while_nobody_asked() {
     let shared = restored();
-    let router = http::router(Arc::clone(&shared), &[]);
+    let router = http::router(Arc::clone(&shared), Endpoint::new(&shared, &[]));
     let timers = tokio::spawn(run(Arc::clone(&shared)));
     let delta = json(&router, "/agents?since=1&store_id=s&wait_ms=60000").await;
     assert_eq!(delta["revision"], AGENTS + 1);
@@ -98,7 +99,7 @@ async fn a_long_poll_is_told_what_the_timers_did_while_nobody_asked() {
 #[tokio::test]
 async fn a_heartbeat_and_an_answer_in_the_middle_of_the_steps_are_exact() {
     let shared = restored();
-    let router = http::router(Arc::clone(&shared), &[]);
+    let router = http::router(Arc::clone(&shared), Endpoint::new(&shared, &[]));
     let timers = tokio::spawn(run(Arc::clone(&shared)));
     while shared.with_core(|core, _| core.revision().0) == 1 {
         tokio::task::yield_now().await;

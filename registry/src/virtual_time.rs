@@ -23,6 +23,7 @@ use tower::ServiceExt as _;
 
 use crate::clock::{Clock, Hands};
 use crate::connections::Limits;
+use crate::mcp::Endpoint;
 use crate::metrics::Metrics;
 use crate::protection::Protection;
 use crate::seal::{self, SealMode};
@@ -191,7 +192,7 @@ impl World {
         let shelf = Shelf(Arc::new(Mutex::new(disk)));
         let writing = writer::run(Arc::clone(&shared), Box::new(shelf.clone()));
         let writer = tokio::spawn(async move { drop(writing.await) });
-        let router = crate::http::router(Arc::clone(&shared), &[]);
+        let router = crate::http::router(Arc::clone(&shared), Endpoint::new(&shared, &[]));
         Ok(Self { shared, router, writer, hands, shelf })
     }
 

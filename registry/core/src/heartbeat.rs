@@ -100,10 +100,17 @@ impl Registry {
     /// Whether the answer to a heartbeat tells of others: of the providers that an agent needs, or whether there is room
     /// for one more. If not, only what is due of the agent itself is made before it is answered, however much else
     /// is: a hundred thousand deadlines in one instant then hold nobody up who only renews. `full` is of a full one.
+    /// Nor does it hold up whoever needs what nobody provides: no deadline makes a provider.
     pub fn rests_on_others(&self, moment: Moment, agent_id: &AgentId, full: Option<HasDependencies>) -> bool {
+        if self.next_deadline().is_none_or(|deadline| deadline > self.now.max(moment.now)) {
+            return false;
+        }
         let agent = self.agents.get(agent_id).filter(|agent| agent.is_live());
         match (agent, full) {
-            (Some(agent), None) => !agent.document.dependencies.is_empty(),
+            (Some(agent), None) => {
+                let mut needs = agent.document.dependencies.iter();
+                needs.any(|needed| self.index.is_provided(&needed.capability))
+            }
             // Should it turn out to be expired, it registers.
             (Some(agent), Some(HasDependencies(false))) => {
                 agent.armed.is_some_and(|armed| armed <= self.now.max(moment.now))

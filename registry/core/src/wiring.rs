@@ -132,6 +132,11 @@ impl Index {
         entry.map_or(0, |entry| entry.sorts.values().map(BTreeMap::len).sum())
     }
 
+    /// Whether somebody live does.
+    pub(crate) fn is_provided(&self, capability: &CapabilityName) -> bool {
+        self.capabilities.get(capability).is_some_and(|entry| !entry.sorts.is_empty())
+    }
+
     /// The capabilities that somebody live provides, by name.
     pub(crate) fn provided(&self) -> impl Iterator<Item = &CapabilityName> {
         self.capabilities.iter().filter(|(_, entry)| !entry.sorts.is_empty()).map(|(name, _)| name)

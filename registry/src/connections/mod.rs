@@ -25,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Settings;
 use crate::http;
+use crate::mcp::Endpoint;
 use crate::shared::Shared;
 use crate::tls;
 
@@ -52,7 +53,8 @@ pub(crate) async fn accept(
 ) -> GracefulShutdown {
     let connections = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(settings.max_connections));
-    let router = http::router(Arc::clone(shared), &settings.allowed_hosts);
+    let tools = Endpoint::new(shared, &settings.allowed_hosts);
+    let router = http::router(Arc::clone(shared), Arc::clone(&tools));
     let peers = Arc::new(Peers::new(settings));
     let mut shutdown = pin!(shutdown);
     loop {
@@ -71,7 +73,7 @@ pub(crate) async fn accept(
                     serve(
                         shared,
                         &connections,
-                        &router,
+                        (&router, &tools),
                         (stream, peer),
                         Admission { _permit: permit, _place: place },
                     );
@@ -95,7 +97,7 @@ struct Admission {
 fn serve(
     shared: &Arc<Shared>,
     connections: &GracefulShutdown,
-    router: &axum::Router,
+    (router, tools): (&axum::Router, &Arc<Endpoint>),
     (stream, peer): (TcpStream, SocketAddr),
     admission: Admission,
 ) {
@@ -114,6 +116,7 @@ fn serve(
         peer: http::Peer(peer),
         reader: http::ReaderPlace::new(&shared.lanes),
         deadlines: Deadlines::default(),
+        tools: Arc::clone(tools),
     };
     let heard = Arc::clone(shared);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {

@@ -1,5 +1,6 @@
-//! Heartbeats and polls go past the router: they are nearly all calls, and finding one of four routes takes no router.
-//! Measured with `just bench`. Whatever is not plainly one of the four is the router's, and gets the same answer there.
+//! Heartbeats, polls and calls of tools go past the router: they are nearly all calls, and finding one of five routes
+//! takes no router. Measured with `just bench`. Whatever is not plainly one of the five is the router's, and gets the
+//! same answer there.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::problem::Problem;
 use super::{Passing, ReaderPlace, agents, capabilities, heartbeat, lanes};
 use crate::auth;
 use crate::connections::Deadlines;
+use crate::mcp::Endpoint;
 use crate::shared::Shared;
 
 /// The routes, as metrics and tokens name them.
@@ -23,22 +25,24 @@ const BEAT: &str = "/heartbeat";
 const PROBE: &str = "/heartbeat/{agent_id}";
 const AGENTS: &str = "/agents";
 const CAPABILITIES: &str = "/capabilities";
-pub(crate) const HOT_ROUTES: [&str; 4] = [BEAT, PROBE, AGENTS, CAPABILITIES];
+const TOOLS: &str = "/mcp";
+pub(crate) const HOT_ROUTES: [&str; 5] = [BEAT, PROBE, AGENTS, CAPABILITIES, TOOLS];
 
 /// Those of them whose answers have tags.
 pub(crate) const POLLED_ROUTES: [&str; 2] = [AGENTS, CAPABILITIES];
 
-/// Which of the four a request is.
+/// Which of the five a request is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Direct {
     Beat,
     Probe,
     Agents,
     Capabilities,
+    Tools,
 }
 
 /// What a connection has for all its requests, one after the other.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Connection {
     /// Who is at its other end.
     pub(crate) peer: Peer,
@@ -46,6 +50,8 @@ pub(crate) struct Connection {
     pub(crate) reader: ReaderPlace,
     /// Its timer.
     pub(crate) deadlines: Deadlines,
+    /// What answers calls of tools.
+    pub(crate) tools: Arc<Endpoint>,
 }
 
 impl Direct {
@@ -57,6 +63,9 @@ impl Direct {
         }
         if method == Method::GET && path == CAPABILITIES {
             return Some(Self::Capabilities);
+        }
+        if method == Method::POST && path == TOOLS {
+            return Some(Self::Tools);
         }
         let rest = path.strip_prefix(BEAT)?;
         match (method, rest.strip_prefix('/')) {
@@ -72,6 +81,7 @@ impl Direct {
             Self::Probe => PROBE,
             Self::Agents => AGENTS,
             Self::Capabilities => CAPABILITIES,
+            Self::Tools => TOOLS,
         }
     }
 
@@ -108,7 +118,7 @@ impl Direct {
             return Err(Box::new(refusal));
         }
         let caller = auth::caller(shared, request.method(), Some(self.name()), request.headers())?;
-        // All four routes are for callers only.
+        // All five routes are for callers only.
         caller.ok_or_else(|| Box::new(Problem::not_found("there is no such route").into_response()))
     }
 
@@ -134,6 +144,11 @@ impl Direct {
             Self::Agents => agents::list(State(Arc::clone(shared)), parts.uri, parts.headers).await,
             Self::Capabilities => {
                 capabilities::list(State(Arc::clone(shared)), parts.uri, parts.headers).await
+            }
+            Self::Tools => {
+                let mut request = Request::from_parts(parts, body);
+                request.extensions_mut().insert(caller.clone());
+                Ok(connection.tools.answer(request).await)
             }
         }
     }

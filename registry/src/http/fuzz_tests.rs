@@ -4,6 +4,7 @@
 //! often.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,6 +14,7 @@ use registry_core::Setup;
 use registry_core::policy::Policies;
 use registry_core::saving::Saved;
 
+use crate::mcp::Endpoint;
 use crate::testing::{call, request, shared};
 
 /// What one part of a request holds.
@@ -129,7 +131,8 @@ async fn run(router: &Router, target: Target, bytes: &[u8]) -> Vec<StatusCode> {
 fn registry() -> (tokio::runtime::Runtime, Router) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let setup = Setup { store_id: "s".into(), policies: Policies::default(), max_agents: 100 };
-    let router = crate::http::router(shared(setup, Saved::default(), 0), &[]);
+    let shared = shared(setup, Saved::default(), 0);
+    let router = crate::http::router(Arc::clone(&shared), Endpoint::new(&shared, &[]));
     for body in corpus("heartbeat") {
         runtime.block_on(run(&router, Target::Heartbeat, &body));
     }

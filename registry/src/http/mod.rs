@@ -48,6 +48,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
 use crate::clock::Stopwatch;
+use crate::mcp::Endpoint;
 use crate::shared::Shared;
 pub(crate) use access_log::Peer;
 pub(crate) use agents::LABEL_TESTS;
@@ -59,8 +60,8 @@ pub(crate) use problem::Problem;
 pub(crate) use status::limits;
 pub(crate) use waiting::LONGEST_WAIT_MS;
 
-/// Every route; `allowed_hosts` are the names that `/mcp` answers to besides the loopback ones.
-pub(crate) fn router(shared: Arc<Shared>, allowed_hosts: &[String]) -> Router {
+/// Every route; `tools` answers `/mcp`.
+pub(crate) fn router(shared: Arc<Shared>, tools: Arc<Endpoint>) -> Router {
     Router::new()
         .merge(heartbeat::router())
         .merge(agents::router())
@@ -68,7 +69,7 @@ pub(crate) fn router(shared: Arc<Shared>, allowed_hosts: &[String]) -> Router {
         .merge(events::router())
         .merge(status::router())
         .merge(files::router())
-        .merge(crate::mcp::router(&shared, allowed_hosts))
+        .merge(crate::mcp::router(tools))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), pass))

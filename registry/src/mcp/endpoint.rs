@@ -1,11 +1,11 @@
 //! One POST: what comes in, and that only JSON goes out.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use registry_core::intake::BODY_BYTES;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -29,14 +29,14 @@ const INVALID_REQUEST: i32 = -32_600;
 const INTERNAL_ERROR: i32 = -32_603;
 
 /// What answers `/mcp`.
-#[derive(Clone)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     service: StreamableHttpService<Handler, NeverSessionManager>,
     body_limit: Duration,
 }
 
 impl Endpoint {
-    pub(super) fn new(shared: Arc<Shared>, allowed_hosts: &[String]) -> Self {
+    /// `allowed_hosts` are the names that it answers to besides the loopback ones.
+    pub(crate) fn new(shared: &Arc<Shared>, allowed_hosts: &[String]) -> Arc<Self> {
         let config = StreamableHttpServerConfig::default()
             // rmcp's defaults hand out sessions and open event streams.
             .with_legacy_session_mode(false)
@@ -47,14 +47,18 @@ impl Endpoint {
             .with_allowed_origins(origins(allowed_hosts))
             .enforce_origin_validation();
         let body_limit = shared.limits.body;
-        let handler = Handler::new(shared);
+        let handler = Handler::new(Arc::clone(shared));
         let factory = move || Ok(handler.clone());
         let sessions = Arc::new(NeverSessionManager::default());
-        Self { service: StreamableHttpService::new(factory, sessions, config), body_limit }
+        Arc::new(Self { service: StreamableHttpService::new(factory, sessions, config), body_limit })
     }
 
     /// Every answer with a body is one JSON object, whatever the client declares or asks.
-    pub(super) async fn answer(&self, request: Request) -> Response {
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Unpin,
+        B::Error: Display,
+    {
         let (parts, body) = request.into_parts();
         let body = match heartbeat::read_in_time(body, BODY_BYTES + ENVELOPE_BYTES, self.body_limit).await {
             Ok(body) => body,

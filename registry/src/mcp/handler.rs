@@ -155,7 +155,10 @@ fn implementation() -> Implementation {
 
 /// Who answers, as 2026-07-28 wants it told with every result.
 fn signature() -> MetaObject {
-    let mut meta = MetaObject::default();
-    meta.0.insert("io.modelcontextprotocol/serverInfo".to_owned(), json!(implementation()));
-    meta
+    static SIGNATURE: LazyLock<MetaObject> = LazyLock::new(|| {
+        let mut meta = MetaObject::default();
+        meta.0.insert("io.modelcontextprotocol/serverInfo".to_owned(), json!(implementation()));
+        meta
+    });
+    SIGNATURE.clone()
 }

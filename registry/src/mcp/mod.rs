@@ -22,10 +22,9 @@ use axum::extract::Request;
 use axum::routing::post;
 
 use crate::shared::Shared;
-use endpoint::Endpoint;
+pub(crate) use endpoint::Endpoint;
 
 /// The one route. Whatever is no POST gets 405 with `Allow: POST` from the router.
-pub(crate) fn router(shared: &Arc<Shared>, allowed_hosts: &[String]) -> Router<Arc<Shared>> {
-    let endpoint = Endpoint::new(Arc::clone(shared), allowed_hosts);
+pub(crate) fn router(endpoint: Arc<Endpoint>) -> Router<Arc<Shared>> {
     Router::new().route("/mcp", post(async move |request: Request| endpoint.answer(request).await))
 }

@@ -19,6 +19,7 @@ use tower::ServiceExt as _;
 use super::writer::{self, Unsaved};
 use super::{Failing, Pending, Store, StoreError};
 use crate::clock::Clock;
+use crate::mcp::Endpoint;
 use crate::metrics::Metrics;
 use crate::shared::Shared;
 use crate::testing;
@@ -72,7 +73,7 @@ impl Served {
         let core = Registry::restore(setup, Saved::default(), clock.read().moment);
         let shared = Arc::new(Shared::new(core, clock, Metrics::new().unwrap(), testing::options()));
         Self {
-            router: crate::http::router(Arc::clone(&shared), &[]),
+            router: crate::http::router(Arc::clone(&shared), Endpoint::new(&shared, &[])),
             writer: tokio::spawn(writer::run(Arc::clone(&shared), store)),
             shared,
             begun: begun_seen,
