@@ -34,8 +34,7 @@ peers *ARGS:
 # Hold the real registries to what is known of them.
 peers-test:
     bash scenarios/peers/install mcp-mesh etcd
-    cargo test -p agent-sim --features agent-sim/peers --test all real_
-    cargo test --release --features peers --test peers
+    cargo test --workspace --test all -- --ignored real_
 
 # The report and the registry's page in a real browser.
 browser:

@@ -30,6 +30,7 @@ mod peers;
 mod program;
 mod protected;
 mod readme;
+mod real_peers;
 mod replay;
 mod scenario;
 mod seen;

@@ -13,7 +13,7 @@ use crate::serve::ask;
 
 const README: &str = include_str!("../../README.md");
 const GATE: &str = include_str!("../../.ci/run");
-const PEERS: &str = include_str!("../peers.rs");
+const PEERS: &str = include_str!("real_peers.rs");
 const ADDRESS: &str = "127.0.0.1:8000";
 
 #[test]
@@ -124,7 +124,7 @@ fn call(command: &str, served: &Served, folder: &Path) {
 
 /// The gate judges a real mcp-mesh with the same arguments; here nobody listens, and it must be this that is missed.
 fn judge_a_peer(command: &str, folder: &Path) {
-    is_a_step("--features peers --test peers");
+    is_a_step("--test all -- --ignored");
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let example = README.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     // The file's own documentation tells of the bound, see `wallflower conformance --help`.
@@ -132,7 +132,10 @@ fn judge_a_peer(command: &str, folder: &Path) {
     let words = command.replace(ADDRESS, &free.to_string());
     let words: Vec<_> = words.split(' ').skip(1).collect();
     for word in words.iter().filter(|word| word.starts_with("--") || **word == "mcp-mesh") {
-        assert!(PEERS.contains(&format!("\"{word}\"")), "tests/peers.rs judges a peer without {word}");
+        assert!(
+            PEERS.contains(&format!("\"{word}\"")),
+            "tests/all/real_peers.rs judges a peer without {word}"
+        );
     }
     let output = wallflower().args(&words).current_dir(folder).output().unwrap();
     assert_eq!(code(&output), 4, "{}", text(&output));

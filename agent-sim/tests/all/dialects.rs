@@ -4,9 +4,7 @@ mod changes;
 mod described;
 mod etcd;
 mod nacos;
-#[cfg(feature = "peers")]
 mod real_etcd;
-#[cfg(feature = "peers")]
 mod real_mcp_mesh;
 mod targets;
 

@@ -164,7 +164,7 @@ fn scenario(
     let text = format!(
         r#"name = "bench-{name}"
 seed = 1
-max_in_flight = 256
+max_in_flight = 1024
 
 [target]
 kind = "url"

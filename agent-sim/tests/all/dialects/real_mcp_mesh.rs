@@ -1,4 +1,5 @@
-//! The real mcp-mesh registry agrees with its dialect. Only with the feature `peers`, since it must be installed.
+//! The real mcp-mesh registry agrees with its dialect. Only when asked for (`-- --ignored`), since it must
+//! be installed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,11 +49,13 @@ async fn listed(target: &Target, filter: Filter) -> Vec<AgentSeen> {
 }
 
 #[tokio::test]
+#[ignore = "needs what scenarios/peers/install brings"]
 async fn the_real_mcp_mesh_is_understood() {
     understood("mcp-mesh").await;
 }
 
 #[tokio::test]
+#[ignore = "needs what scenarios/peers/install brings"]
 async fn the_real_mcp_mesh_is_understood_by_its_description_too() {
     understood(super::described::MCP_MESH).await;
 }
@@ -79,6 +82,7 @@ async fn understood(dialect: &str) {
 }
 
 #[tokio::test]
+#[ignore = "needs what scenarios/peers/install brings"]
 async fn the_real_mcp_mesh_keeps_its_registrations_when_it_is_killed() {
     let mut target = real_mcp_mesh("mcp-mesh").await;
     assert_eq!(outcome(&target, &Call::Register(document())).await, Outcome::Registered);
@@ -94,6 +98,7 @@ async fn the_real_mcp_mesh_keeps_its_registrations_when_it_is_killed() {
 }
 
 #[tokio::test]
+#[ignore = "needs what scenarios/peers/install brings"]
 async fn the_real_mcp_mesh_calls_an_agent_when_it_is_provoked() {
     let target = real_mcp_mesh("mcp-mesh").await;
     let tripwire = Tripwire::open(Clock::start()).await.unwrap();
