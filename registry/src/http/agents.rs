@@ -14,10 +14,9 @@ use registry_core::document::AgentId;
 use registry_core::listing::{AgentFilter, LabelTest, View};
 use registry_core::time::Moment;
 
-use super::polls::Question;
 use super::problem::Problem;
 use super::query::{self, Parameters};
-use super::{conditional, filters, json, json_text, pages, polls};
+use super::{conditional, filters, json, json_text, pages};
 use crate::auth::{self, Caller};
 use crate::shared::Shared;
 
@@ -36,18 +35,7 @@ pub(crate) async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let question = Question::of(&uri, &headers);
-    if let Some(question) = &question
-        && let Some(answer) = polls::known(&shared, question, &headers).await
-    {
-        return Ok(answer);
-    }
-    let mut parameters = Parameters::of(&uri);
-    let request = pages::list_request(&mut parameters, &headers);
-    let filter = filter(&mut parameters);
-    parameters.finish()?;
-    let made = pages::answer(&shared, &headers, &View::Agents(filter), &request, "agents").await?;
-    Ok(polls::keep(&shared, question, made))
+    pages::list(&shared, &uri, &headers, "agents", |parameters| View::Agents(filter(parameters))).await
 }
 
 fn filter(parameters: &mut Parameters) -> AgentFilter {

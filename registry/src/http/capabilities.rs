@@ -9,10 +9,9 @@ use axum::response::Response;
 use axum::routing::get;
 use registry_core::listing::{CapabilityFilter, View};
 
-use super::polls::Question;
 use super::problem::Problem;
 use super::query::Parameters;
-use super::{filters, pages, polls};
+use super::{filters, pages};
 use crate::shared::Shared;
 
 pub(super) fn router() -> Router<Arc<Shared>> {
@@ -24,24 +23,15 @@ pub(super) async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let question = Question::of(&uri, &headers);
-    if let Some(question) = &question
-        && let Some(answer) = polls::known(&shared, question, &headers).await
-    {
-        return Ok(answer);
-    }
-    let mut parameters = Parameters::of(&uri);
-    let request = pages::list_request(&mut parameters, &headers);
-    let filter = CapabilityFilter {
-        name: parameters.one("name"),
-        prefix: parameters.one("prefix"),
-        tags: filters::tags(&mut parameters),
-        version: filters::version(&mut parameters),
-        statuses: filters::statuses(&mut parameters),
-        query: filters::query(&mut parameters),
+    let view = |parameters: &mut Parameters| {
+        View::Capabilities(CapabilityFilter {
+            name: parameters.one("name"),
+            prefix: parameters.one("prefix"),
+            tags: filters::tags(parameters),
+            version: filters::version(parameters),
+            statuses: filters::statuses(parameters),
+            query: filters::query(parameters),
+        })
     };
-    parameters.finish()?;
-    let made =
-        pages::answer(&shared, &headers, &View::Capabilities(filter), &request, "capabilities").await?;
-    Ok(polls::keep(&shared, question, made))
+    pages::list(&shared, &uri, &headers, "capabilities", view).await
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 use registry_core::Registry;
 use registry_core::candidates::{Candidates, Found};
 use registry_core::changes::Delta;
@@ -14,7 +15,7 @@ use registry_core::time::{Moment, Revision};
 use super::conditional;
 use super::encoding::{self, Coding, Text};
 use super::lanes::Turn;
-use super::polls::{Again, Made};
+use super::polls::{self, Again, Made, Question};
 use super::problem::Problem;
 use super::query::Parameters;
 use super::waiting::{LONGEST_WAIT_MS, Wait};
@@ -35,7 +36,7 @@ const MOST_STEPS: usize = 4_000;
 
 /// Which part of a list is asked for, and how.
 #[derive(Debug)]
-pub(super) struct ListRequest {
+struct ListRequest {
     part: Part,
     wait: Option<Duration>,
     accepted: Vec<Coding>,
@@ -47,7 +48,7 @@ enum Part {
     Since { store_id: String, since: Revision },
 }
 
-pub(super) fn list_request(parameters: &mut Parameters, headers: &HeaderMap) -> ListRequest {
+fn list_request(parameters: &mut Parameters, headers: &HeaderMap) -> ListRequest {
     let limit = limit(parameters);
     let cursor = parameters.parsed("cursor", |text| {
         Cursor::parse(text).ok_or_else(|| "it is no cursor of this registry".to_owned())
@@ -89,10 +90,32 @@ pub(super) fn limit(parameters: &mut Parameters) -> Option<usize> {
     })
 }
 
+/// `GET` of a list, answered as it was last where nothing has changed since. `view` reads what is asked for.
+pub(super) async fn list(
+    shared: &Shared,
+    uri: &Uri,
+    headers: &HeaderMap,
+    member: &'static str,
+    view: impl FnOnce(&mut Parameters) -> View,
+) -> Result<Response, Problem> {
+    let question = Question::of(uri, headers);
+    if let Some(question) = &question
+        && let Some(answer) = polls::known(shared, question, headers).await
+    {
+        return Ok(answer);
+    }
+    let mut parameters = Parameters::of(uri);
+    let request = list_request(&mut parameters, headers);
+    let view = view(&mut parameters);
+    parameters.finish()?;
+    let made = answer(shared, headers, &view, &request, member).await?;
+    Ok(polls::keep(shared, question, made))
+}
+
 /// Answers with a page or a delta, or with 304 when the asker has the page; waits as asked before it tells nothing new,
 /// and for the store before it tells what is new. `member` names the entries. What the asker has already, and what
 /// changed little, is told without a turn among those who ask for lists.
-pub(super) async fn answer(
+async fn answer(
     shared: &Shared,
     headers: &HeaderMap,
     view: &View,
