@@ -118,7 +118,11 @@ impl Page {
             more_findings: report.reasons.len().saturating_sub(FIRST_REASONS + MAX_REASONS),
             strip: strip::strip(report, &breaches),
             facts: facts(report),
-            thresholds: report.thresholds.iter().take(MAX_ROWS).map(ThresholdRow::of).collect(),
+            thresholds: words::broken_first(&report.thresholds)
+                .into_iter()
+                .take(MAX_ROWS)
+                .map(ThresholdRow::of)
+                .collect(),
             tally: words::tally(&report.requirements),
             broken: words::by_weight(&report.requirements)
                 .into_iter()

@@ -129,6 +129,11 @@ pub(crate) fn proof(requirement: &RequirementReport) -> Vec<String> {
     lines
 }
 
+/// A fault's name and kind, as the live view has them too.
+pub fn fault_name(fault: &FaultReport) -> String {
+    format!("{} ({})", one_line(&fault.name), one_line(&fault.kind))
+}
+
 /// What is told of a fault beside its name and kind, in the order of [`fault`].
 pub(crate) const FAULT_FIGURES: [&str; 6] =
     ["from", "for", "first success", "live again", "registrations/s", "wrong expiries"];
@@ -194,6 +199,17 @@ pub(crate) fn tally(requirements: &[RequirementReport]) -> String {
         (count > 0).then(|| format!("{count} {word}"))
     });
     counted.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Thresholds with the broken ones first, then those without data, each in the scenario's order.
+pub(crate) fn broken_first(thresholds: &[ThresholdReport]) -> Vec<&ThresholdReport> {
+    let mut sorted: Vec<&ThresholdReport> = thresholds.iter().collect();
+    sorted.sort_by_key(|entry| match threshold(entry) {
+        "BROKEN" => 0,
+        "NO DATA" => 1,
+        _ => 2,
+    });
+    sorted
 }
 
 /// Requirements with the broken ones first, then the undecided, the warned of, the passed, the not applicable.
