@@ -44,7 +44,12 @@ impl Looks {
     ///
     /// # Errors
     /// What `out` says.
-    pub(crate) fn fold(self, (head, cells): (&str, usize), text: &str, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn fold(
+        self,
+        (head, cells): (&str, usize),
+        text: &str,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         if self.fits(cells + cells_of(text)) {
             return writeln!(out, "{head}{text}");
         }

@@ -243,7 +243,8 @@ fn what_is_broken_is_never_cut_and_the_list_of_faults_comes_before_a_chart() {
     }
     for kinds in [0, 2, 100] {
         let picture = words(&drawn(&snapshot(kinds), (80, 24)));
-        let whole = ["storm", "crash", "restart", "blip"].iter().all(|name| picture.contains(&format!("{name} (")));
+        let whole =
+            ["storm", "crash", "restart", "blip"].iter().all(|name| picture.contains(&format!("{name} (")));
         assert!(whole || !picture.contains("by second"), "{picture}");
     }
 }

@@ -119,6 +119,7 @@ fn heights(rows: &[Row], room: u16, title: u16, snapshot: &Snapshot) -> Vec<u16>
             }
         }
     }
-    let height_of = |row: &Row| by_weight.iter().find(|(known, _)| known == row).map_or(0, |(_, height)| *height);
+    let height_of =
+        |row: &Row| by_weight.iter().find(|(known, _)| known == row).map_or(0, |(_, height)| *height);
     rows.iter().map(height_of).collect()
 }

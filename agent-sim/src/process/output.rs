@@ -67,11 +67,7 @@ impl Output {
     }
 }
 
-async fn drain(
-    mut stream: impl AsyncRead + Unpin,
-    tail: Tail,
-    mut listening: Option<watch::Sender<bool>>,
-) {
+async fn drain(mut stream: impl AsyncRead + Unpin, tail: Tail, mut listening: Option<watch::Sender<bool>>) {
     let mut buffer = [0; 4096];
     let mut line = Vec::new();
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {

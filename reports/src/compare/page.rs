@@ -121,12 +121,7 @@ impl Beside {
             base: cut(&told(&comparison.base), MAX_TEXT),
             other: cut(&told(&comparison.other), MAX_TEXT),
             notes: comparison.notes.iter().map(|note| cut(&one_line(note), 2 * MAX_TEXT)).collect(),
-            rows: comparison
-                .rows
-                .iter()
-                .take(MAX_ROWS)
-                .map(|row| Line::of(row, axes))
-                .collect(),
+            rows: comparison.rows.iter().take(MAX_ROWS).map(|row| Line::of(row, axes)).collect(),
             left_out: comparison.rows.len().saturating_sub(MAX_ROWS),
             axis: axes.told(),
         }

@@ -112,7 +112,8 @@ fn what_got_worse_comes_first_and_the_harnesss_own_reading_is_left_out() {
     let row = shown.lines().find(|line| line.starts_with("WORSE")).unwrap();
     let page = page(&[comparison.clone(), back]);
     assert!(
-        page.contains("renew.response.p50 in ramp got worse most: ") || page.contains(" in hold got worse most: "),
+        page.contains("renew.response.p50 in ramp got worse most: ")
+            || page.contains(" in hold got worse most: "),
         "{page}"
     );
     assert!(page.contains("Nothing got worse that the noise lets one see"), "the other way round");

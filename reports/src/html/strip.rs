@@ -2,11 +2,15 @@
 
 use super::timeline::wrong_at;
 use super::{foreign, head_of};
+use crate::layout::cells_of;
 use crate::result::{FaultReport, RequirementReport, RunReport, ThresholdReport};
 use crate::words::{fault_name, since_start};
 
 /// Most marks on the strip.
 const MAX_MARKS: usize = 60;
+
+/// About how wide a letter of a phase's name is, in per cent of the strip of a page on a desk.
+const CELL_PERCENT: f64 = 0.65;
 
 /// A reason of the verdict.
 #[derive(Default)]
@@ -34,6 +38,8 @@ pub(super) struct Stretch {
     pub(super) width: String,
     pub(super) class: &'static str,
     pub(super) words: String,
+    /// What stands in it; empty where there is no room.
+    pub(super) label: String,
 }
 
 /// The reasons as the report gives them, each with its instant and its place where it is known.
@@ -95,11 +101,11 @@ pub(super) fn breaches(report: &RunReport) -> Vec<(u64, String)> {
 pub(super) fn strip(report: &RunReport, breaches: &[(u64, String)]) -> Option<Strip> {
     let end = report.phases.iter().map(|phase| phase.end_ms).max()?.max(report.duration_ms).max(1);
     let percent = |ms: u64| 100.0 * ms.min(end) as f64 / end as f64;
-    let stretch = |from: u64, to: u64, class, words| Stretch {
-        left: format!("{:.2}", percent(from)),
-        width: format!("{:.2}", percent(to.max(from)) - percent(from)),
-        class,
-        words,
+    let stretch = |from: u64, to: u64, class, words: String| {
+        let width = percent(to.max(from)) - percent(from);
+        let label =
+            if width >= CELL_PERCENT * cells_of(&words) as f64 { words.clone() } else { String::new() };
+        Stretch { left: format!("{:.2}", percent(from)), width: format!("{width:.2}"), class, words, label }
     };
     let bands: Vec<Stretch> = report
         .phases
