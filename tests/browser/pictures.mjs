@@ -11,7 +11,7 @@ const run = spawnSync(process.env.WALLFLOWER ?? "wallflower", ["loadtest", "test
 if (run.status !== 1) throw new Error(`the run ended with ${run.status}, and should have failed; let the machine come to rest\n${run.stdout}${run.stderr}`);
 
 const browser = await launch();
-const failed = await open(browser, pathToFileURL(join(root, out, "report.html")).href, { width: 1000, height: 760 });
+const failed = await open(browser, pathToFileURL(join(root, out, "report.html")).href, { width: 1000, height: 1090 });
 await picture(failed.page, "report");
 
 const registry = await serve(() => ["--policy", "default=5s,60s,90s,120s", "--policy", "worker=200ms,700ms,60s,90s"]);
@@ -26,6 +26,7 @@ const agents = [
 for (const agent of agents) await beat(registry.url, agent);
 const shown = await open(browser, `${registry.url}/`, { width: 1000, height: 1010 });
 await shown.page.locator("#agents .degraded").waitFor();
+await shown.page.locator("#degraded", { hasText: "1" }).waitFor();
 await shown.page.locator("#wiring svg").waitFor();
 await picture(shown.page, "page");
 await browser.close();

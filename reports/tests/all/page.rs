@@ -109,7 +109,8 @@ fn the_fault_beside_what_broke_is_named_if_it_came_in_the_same_phase() {
 #[test]
 fn broken_thresholds_come_first_whatever_is_left_out() {
     let mut report = sample::passed();
-    let broken = ThresholdReport { ok: false, metric: "the.broken.one".into(), ..report.thresholds[0].clone() };
+    let broken =
+        ThresholdReport { ok: false, metric: "the.broken.one".into(), ..report.thresholds[0].clone() };
     report.thresholds = vec![report.thresholds[0].clone(); 300];
     report.thresholds.push(broken);
     let page = page(&report);
