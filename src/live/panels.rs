@@ -205,7 +205,7 @@ fn so_far(snapshot: &Snapshot, width: u16) -> Line<'static> {
             "no threshold is surely broken yet",
             "none broken yet",
         ];
-        return longest(ways.map(str::to_owned), width).dim();
+        return longest(&ways.map(str::to_owned), width).dim();
     };
     let [phase, metric, limit] = [&first.phase, &first.metric, &first.limit].map(|text| one_line(text));
     let at = since_start(first.at_ms);
@@ -223,13 +223,13 @@ fn so_far(snapshot: &Snapshot, width: u16) -> Line<'static> {
         broken,
         format!("{many} broken"),
     ];
-    longest(ways, width).style(alarm(snapshot, Color::Red))
+    longest(&ways, width).style(alarm(snapshot, Color::Red))
 }
 
 /// The first that fits, or the last.
-fn longest<const WAYS: usize>(ways: [String; WAYS], width: u16) -> Line<'static> {
+fn longest(ways: &[String], width: u16) -> Line<'static> {
     let fits = |way: &String| Line::from(way.as_str()).width() <= usize::from(width);
-    let fitting = ways.iter().find(|way| fits(way)).or(ways.last());
+    let fitting = ways.iter().find(|way| fits(way)).or_else(|| ways.last());
     Line::from(fitting.cloned().unwrap_or_default())
 }
 

@@ -57,7 +57,7 @@ fn long_names() -> RunReport {
 /// Whether a line may be longer than the terminal: it is there to be copied, or has a name that is nearly as long.
 fn may_go_on(line: &str, width: usize) -> bool {
     let is_copied = |word: &&str| line.trim_start().starts_with(*word);
-    ["again", "asked: ", "got: ", "curl: "].iter().any(|word| is_copied(&word))
+    ["again", "asked: ", "got: ", "curl: "].iter().any(is_copied)
         || line.split_whitespace().any(|word| word.chars().count() + 12 > width)
 }
 
