@@ -1,7 +1,7 @@
 //! `wallflower compare`: load tests beside one another. What is compared, and how far it can be trusted, is decided in
 //! `reports::compare`; this finds the runs, refuses those on other terms, and prints.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use reports::compare::{
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::Compare;
 use crate::report::{REPORT, read};
-use crate::run::{Failure, TROUBLE, USAGE};
+use crate::run::{self, Failure, TROUBLE, USAGE};
 
 /// Most runs of one side.
 const MAX_RUNS: usize = 100;
@@ -68,12 +68,12 @@ pub(crate) fn compare_runs(arguments: &Compare) -> Result<u8, Failure> {
     let _ = if arguments.json {
         writeln!(out, "{document:#}")
     } else {
-        let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let looks = run::looks();
         comparisons.iter().enumerate().try_for_each(|(index, comparison)| {
             if index > 0 {
                 writeln!(out)?;
             }
-            write(comparison, coloured, &mut out)
+            write(comparison, looks, &mut out)
         })
     };
     Ok(0)

@@ -1,6 +1,6 @@
 //! `wallflower judge`: a saved history judged again, perhaps by other timeouts.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 use conformance::judge::{Ask, judge_file};
 use reports::result::{AgentCounts, Kind, RunReport};
@@ -35,7 +35,6 @@ pub(crate) fn judge(arguments: &Judge) -> Result<u8, Failure> {
         ..run::blank_report(Kind::Judge)
     };
     let mut out = std::io::stdout().lock();
-    let coloured = std::io::stdout().is_terminal();
-    let _ = reports::terminal::write(&report, coloured, &mut out).and_then(|()| out.flush());
+    let _ = reports::terminal::write(&report, run::looks(), &mut out).and_then(|()| out.flush());
     Ok(decision.exit_code)
 }

@@ -47,7 +47,7 @@ pub(crate) fn show(mut progress: watch::Receiver<Progress>, end: &watch::Sender<
     if Handle::current().block_on(progress.changed()).is_err() {
         return Ok(());
     }
-    let is_coloured = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let is_coloured = crate::run::is_colour_welcome();
     let mut screen = Screen::enter()?;
     let mut snapshot = Snapshot { is_coloured, ..Snapshot::default() };
     snapshot.progress = progress.borrow_and_update().clone();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use agent_sim::dialect::{Dialect, DialectError};
 use reports::result::{Kind, RunReport, SCHEMA, Verdict};
+use reports::terminal::Looks;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -191,6 +192,22 @@ pub(crate) async fn end_signal() {
     }
 }
 
+/// Whether the user lets programs colour what they write (<https://no-color.org>).
+pub(crate) fn is_colour_welcome() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+    !is_dumb && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// How closing lines are to look on standard output.
+pub(crate) fn looks() -> Looks {
+    let out = std::io::stdout();
+    if !out.is_terminal() {
+        return Looks::default();
+    }
+    let columns = rustix::termios::tcgetwinsize(&out).map_or(0, |size| usize::from(size.ws_col));
+    Looks { coloured: is_colour_welcome(), width: (columns > 0).then_some(columns) }
+}
+
 /// A report with nothing in it but what is known of every run.
 pub(crate) fn blank_report(kind: Kind) -> RunReport {
     RunReport {
@@ -228,8 +245,7 @@ pub(crate) fn blank_report(kind: Kind) -> RunReport {
 pub(crate) fn close(report: &RunReport, folder: &Path) -> Result<(), Failure> {
     reports::write_all(report, folder).map_err(|error| Failure::new(TROUBLE, error))?;
     let mut out = std::io::stdout().lock();
-    let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let printed = reports::terminal::write(report, coloured, &mut out)
+    let printed = reports::terminal::write(report, looks(), &mut out)
         .and_then(|()| writeln!(out, "\nreport   {}", folder.join("report.html").display()));
     // A closed pipe (`| head`) is no fault of the run.
     drop(printed);

@@ -16,6 +16,7 @@
 //! - [`null_responder`]: a server that does nothing but answer.
 //! - [`ceiling`]: what the harness's own client reaches on this machine.
 //! - [`doctor`]: whether this machine is fit for load tests; pure.
+//! - `tail`: the end of what a child process prints.
 //! - [`history_writer`]: writes the history without ever holding up a call.
 
 pub mod ceiling;
@@ -32,6 +33,7 @@ pub mod plan;
 pub mod process;
 pub mod proxy;
 pub mod room;
+mod tail;
 pub mod target;
 pub mod tripwire;
 pub mod validity;

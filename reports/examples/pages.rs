@@ -12,7 +12,6 @@ mod sample;
 use std::path::Path;
 use std::process::ExitCode;
 
-use reports::compare::{Runs, compare};
 use reports::result::RunReport;
 
 type Failure = Box<dyn std::error::Error>;
@@ -47,8 +46,7 @@ fn write() -> Result<(), Failure> {
         let report = serde_json::from_slice(&text).map_err(|error| format!("{file}: {error}"))?;
         pages.push((name.to_owned(), report));
     }
-    let (base, other) = (runs(1.0), runs(1.4));
-    let compared = compare(Runs { name: "before", reports: &base }, Runs { name: "after", reports: &other });
+    let compared = sample::compared();
     let mut page = Vec::new();
     reports::compare::write_page(&[compared], &mut page)?;
     std::fs::write(folder.join("compare.html"), page)?;
@@ -59,27 +57,4 @@ fn write() -> Result<(), Failure> {
         std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
-}
-
-/// Five runs whose lists take so many times as long, each a little longer than the one before.
-fn runs(times: f64) -> Vec<RunReport> {
-    let run = |number: u32| {
-        let mut report = sample::passed();
-        report.started_at = format!("2026-01-02T03:0{number}:05Z");
-        for phase in &mut report.phases {
-            for (operation, stats) in &mut phase.calls {
-                let times = if operation == "list" { times } else { 1.0 };
-                let factor = times * (1.0 + f64::from(number) / 100.0);
-                stats.response_us.p50 = scaled(stats.response_us.p50, factor);
-                stats.response_us.p99 = scaled(stats.response_us.p99, factor);
-            }
-        }
-        report
-    };
-    (0..5).map(run).collect()
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small positive durations")]
-fn scaled(micros: u64, factor: f64) -> u64 {
-    (micros as f64 * factor).round() as u64
 }

@@ -93,7 +93,7 @@ impl Charts {
     pub(crate) fn of(report: &RunReport, breaches: &[(u64, String)]) -> Self {
         let seconds = |millis: u64| millis as f64 / 1e3;
         let band = |name: &str, from, to| Band { name: label(name), from: seconds(from), to: seconds(to) };
-        let intervals = &report.intervals;
+        let intervals = to_be_drawn(report);
         let step = intervals.len().div_ceil(MAX_STRETCHES).max(1);
         // A short run needs no stretches: every second is a point.
         let step = if intervals.len() <= 2 * MAX_STRETCHES { 1 } else { step };
@@ -148,6 +148,19 @@ impl Charts {
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {
         let json = serde_json::to_string(self)?;
         Ok(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
+    }
+}
+
+/// All seconds but one that began when all was over: its zeros would look like a fall.
+fn to_be_drawn(report: &RunReport) -> &[Interval] {
+    match report.intervals.split_last() {
+        Some((last, before))
+            if last.second.saturating_mul(1_000) >= report.duration_ms
+                && last.planned + last.sent + last.errors == 0 =>
+        {
+            before
+        }
+        _ => &report.intervals,
     }
 }
 

@@ -70,6 +70,8 @@ struct Page {
     tally: String,
     broken: Vec<RequirementCard>,
     requirements: Vec<RequirementRow>,
+    /// Of a load test that broke none, the charts say more.
+    requirements_open: bool,
     time_chart: bool,
     percentile_plot: bool,
     extremes_of_seconds: Option<usize>,
@@ -118,7 +120,11 @@ impl Page {
             more_findings: report.reasons.len().saturating_sub(FIRST_REASONS + MAX_REASONS),
             strip: strip::strip(report, &breaches),
             facts: facts(report),
-            thresholds: report.thresholds.iter().take(MAX_ROWS).map(ThresholdRow::of).collect(),
+            thresholds: words::broken_first(&report.thresholds)
+                .into_iter()
+                .take(MAX_ROWS)
+                .map(ThresholdRow::of)
+                .collect(),
             tally: words::tally(&report.requirements),
             broken: words::by_weight(&report.requirements)
                 .into_iter()
@@ -131,6 +137,8 @@ impl Page {
                 .take(MAX_ROWS)
                 .map(RequirementRow::of)
                 .collect(),
+            requirements_open: !charts.has_time()
+                || report.requirements.iter().any(|row| words::requirement(row) != "pass"),
             time_chart: charts.has_time(),
             percentile_plot: charts.has_curves(),
             extremes_of_seconds: charts.step(),

@@ -10,6 +10,7 @@
 //! - [`peers`]: several registries that were put through one scenario, side by side.
 //! - `schema`: the JSON Schema of `report.json`.
 //! - `chart`: the numbers that the page's charts draw, bounded.
+//! - `layout`: text on a terminal of any width.
 //! - [`words`]: figures and foreign text as people read them.
 
 pub mod compare;
@@ -30,6 +31,7 @@ pub mod words;
 pub mod schema;
 
 mod chart;
+mod layout;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

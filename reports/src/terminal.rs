@@ -2,8 +2,11 @@
 
 use std::io::{self, Write};
 
-use crate::result::{CallStats, RequirementReport, RunReport, Verdict};
+use crate::layout::{Table, cells_of};
+use crate::result::{CallStats, RequirementReport, RunReport, ThresholdReport, Verdict};
 use crate::words::{self, bytes, count, micros, one_line};
+
+pub use crate::layout::Looks;
 
 /// Most lines of a timeline; the page has them all.
 const MAX_TIMELINE_LINES: usize = 20;
@@ -12,113 +15,126 @@ const MAX_REASONS: usize = 10;
 /// Most faults; `report.json` has them all.
 const MAX_FAULTS: usize = 40;
 
-/// Writes plain text, with colour only if told.
+/// What stands above the figures of calls, and how wide each is where there is room.
+const CALL_FIGURES: [(&str, usize); 9] = [
+    ("count", 9),
+    ("errors", 7),
+    ("misses", 7),
+    ("p50", 9),
+    ("p99", 9),
+    ("p999", 9),
+    ("max", 9),
+    ("service99", 9),
+    ("lag99", 9),
+];
+
+/// Writes plain text, with colour only if told, folded where the terminal is narrow. Commands and calls stay on one line
+/// however long they are: they are there to be copied.
 ///
 /// # Errors
 /// What `out` says.
-pub fn write(report: &RunReport, coloured: bool, out: &mut dyn Write) -> io::Result<()> {
-    let paint = Paint { coloured };
-    write_verdict(report, paint, out)?;
-    write_thresholds(report, paint, out)?;
-    write_requirements(report, paint, out)?;
-    write_faults(report, out)?;
-    write_calls(report, out)?;
-    write_costs(report, out)
+pub fn write(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
+    write_verdict(report, looks, out)?;
+    write_thresholds(report, looks, out)?;
+    write_requirements(report, looks, out)?;
+    write_faults(report, looks, out)?;
+    write_calls(report, looks, out)?;
+    write_costs(report, looks, out)
 }
 
-/// Colours by word; nothing where there are none.
-#[derive(Debug, Clone, Copy)]
-struct Paint {
-    coloured: bool,
-}
-
-impl Paint {
-    fn word(self, word: &str, width: usize) -> String {
-        let padded = format!("{word:<width$}");
-        let code = match word {
-            "PASS" | "ok" | "pass" => "32",
-            "FAIL" | "BROKEN" => "31",
-            "INVALID" | "UNDECIDED" | "NO DATA" | "WARN" | "xfail" => "33",
-            _ => return padded,
-        };
-        if self.coloured { format!("\x1b[1;{code}m{padded}\x1b[0m") } else { padded }
-    }
-}
-
-fn write_verdict(report: &RunReport, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
-    let word = paint.word(words::verdict(report.verdict), 0);
-    writeln!(out, "{word}  {}: {}", one_line(&report.scenario), words::sentence(report))?;
+fn write_verdict(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
+    let word = words::verdict(report.verdict);
+    let head = format!("{}  ", looks.word(word, 0));
+    let text = format!("{}: {}", one_line(&report.scenario), words::sentence(report));
+    looks.fold((&head, cells_of(word) + 2), &text, out)?;
     for reason in report.reasons.iter().skip(1).take(MAX_REASONS - 1) {
-        writeln!(out, "      {}", one_line(reason))?;
+        looks.fold(("      ", 6), &one_line(reason), out)?;
     }
     if report.reasons.len() > MAX_REASONS {
         writeln!(out, "      and {} more", report.reasons.len() - MAX_REASONS)?;
     }
-    write!(out, "{}, seed {}", words::kind(report.kind), report.seed)?;
+    let mut facts = format!("{}, seed {}", words::kind(report.kind), report.seed);
     if report.duration_ms > 0 {
-        write!(out, ", {}", words::since_start(report.duration_ms))?;
+        facts.push_str(&format!(", {}", words::since_start(report.duration_ms)));
     }
     if report.agents.planned > 0 {
-        write!(out, ", {} agents ({} at peak)", count(report.agents.planned), count(report.agents.peak))?;
+        let [planned, peak] = [report.agents.planned, report.agents.peak].map(count);
+        facts.push_str(&format!(", {planned} agents ({peak} at peak)"));
     }
-    writeln!(out)
+    looks.fold(("", 0), &facts, out)
 }
 
-fn write_thresholds(report: &RunReport, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+fn write_thresholds(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
     if report.thresholds.is_empty() {
         return Ok(());
     }
     writeln!(out, "\nthresholds")?;
-    for threshold in &report.thresholds {
-        let word = paint.word(words::threshold(threshold), 8);
-        let value = match threshold.value.as_str() {
-            "" => "nothing to measure".to_owned(),
-            value => one_line(value),
+    let head_cells = 11;
+    let in_columns = |threshold: &ThresholdReport| {
+        let [phase, metric, value] = threshold_words(threshold);
+        format!("{phase:<12} {metric:<26} {value}")
+    };
+    let is_wide = |threshold| looks.fits(head_cells + cells_of(&in_columns(threshold)));
+    let are_wide = report.thresholds.iter().all(is_wide);
+    for threshold in words::broken_first(&report.thresholds) {
+        let head = format!("  {} ", looks.word(words::threshold(threshold), 8));
+        let text = if are_wide {
+            in_columns(threshold)
+        } else {
+            let [phase, metric, value] = threshold_words(threshold);
+            format!("{phase} {metric}: {value}")
         };
-        let [phase, metric, limit] =
-            [&threshold.phase, &threshold.metric, &threshold.limit].map(|text| one_line(text));
-        write!(out, "  {word} {phase:<12} {metric:<26} {value} (limit {limit})")?;
-        if let Some(breach) = threshold.first_breach_ms {
-            write!(out, ", first at {}", words::since_start(breach))?;
-        }
-        writeln!(out)?;
+        looks.fold((&head, head_cells), &text, out)?;
     }
     Ok(())
 }
 
-fn write_requirements(report: &RunReport, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
+/// Phase, metric, and the value beside its limit.
+fn threshold_words(threshold: &ThresholdReport) -> [String; 3] {
+    let value = match threshold.value.as_str() {
+        "" => "nothing to measure".to_owned(),
+        value => one_line(value),
+    };
+    let [phase, metric, limit] =
+        [&threshold.phase, &threshold.metric, &threshold.limit].map(|text| one_line(text));
+    let breach = threshold.first_breach_ms.map(|ms| format!(", first at {}", words::since_start(ms)));
+    [phase, metric, format!("{value} (limit {limit}){}", breach.unwrap_or_default())]
+}
+
+fn write_requirements(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
     if report.requirements.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nrequirements: {}", words::tally(&report.requirements))?;
+    writeln!(out)?;
+    looks.fold(("requirements: ", 14), &words::tally(&report.requirements), out)?;
     for requirement in words::by_weight(&report.requirements) {
-        let word = words::requirement(requirement);
-        if word != "pass" {
-            write_requirement(requirement, &paint.word(word, 14), out)?;
+        if words::requirement(requirement) != "pass" {
+            write_requirement(requirement, looks, out)?;
         }
     }
     Ok(())
 }
 
-fn write_requirement(requirement: &RequirementReport, word: &str, out: &mut dyn Write) -> io::Result<()> {
-    let [id, level, detail] =
+fn write_requirement(requirement: &RequirementReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
+    let [id, level, mut detail] =
         [&requirement.id, &requirement.level, &requirement.detail].map(|text| one_line(text));
-    write!(out, "  {word} {id:<11} {detail}")?;
+    let word = words::requirement(requirement);
     if requirement.samples > 0 {
-        write!(out, " ({} of {} decided)", count(requirement.decided), count(requirement.samples))?;
+        let [decided, samples] = [requirement.decided, requirement.samples].map(count);
+        detail.push_str(&format!(" ({decided} of {samples} decided)"));
     }
-    writeln!(out)?;
-    if !matches!(words::requirement(requirement), "FAIL" | "WARN") {
+    looks.fold((&format!("  {} {id:<11} ", looks.word(word, 14)), 29), &detail, out)?;
+    if !matches!(word, "FAIL" | "WARN") {
         return Ok(());
     }
-    writeln!(out, "    {level}: {}", one_line(&requirement.text))?;
+    looks.fold(("    ", 4), &format!("{level}: {}", one_line(&requirement.text)), out)?;
     // What proves the case stands at the end.
     let left_out = requirement.timeline.len().saturating_sub(MAX_TIMELINE_LINES);
     if left_out > 0 {
         writeln!(out, "    | ({left_out} earlier lines are in the report)")?;
     }
     for line in requirement.timeline.iter().skip(left_out) {
-        writeln!(out, "    | {}", one_line(line))?;
+        looks.fold(("    | ", 6), &one_line(line), out)?;
     }
     for line in words::proof(requirement) {
         writeln!(out, "    {line}")?;
@@ -126,45 +142,35 @@ fn write_requirement(requirement: &RequirementReport, word: &str, out: &mut dyn 
     Ok(())
 }
 
-fn write_faults(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+fn write_faults(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
     if report.faults.is_empty() {
         return Ok(());
     }
-    let row = |name: &str, kind: &str, [from, lasting, first, live, peak, wrong]: [&str; 6]| {
-        format!("{name:<18} {kind:<12} {from:>8} {lasting:>8} {first:>13} {live:>10} {peak:>15} {wrong:>14}")
-    };
-    writeln!(out, "\n{}", row("faults", "kind", words::FAULT_FIGURES))?;
-    for fault in report.faults.iter().take(MAX_FAULTS) {
-        let figures = words::fault(fault);
-        let [name, kind] = [&fault.name, &fault.kind].map(|text| one_line(text));
-        writeln!(out, "{}", row(&name, &kind, figures.each_ref().map(String::as_str)))?;
-    }
+    let figures = words::FAULT_FIGURES.map(|heading| (heading, 8));
+    let row = |fault| (words::fault_name(fault), words::fault(fault).to_vec());
+    let rows = report.faults.iter().take(MAX_FAULTS).map(row).collect();
+    writeln!(out)?;
+    Table { names: ("faults", 28), figures: &figures, rows }.write(looks, out)?;
     if report.faults.len() > MAX_FAULTS {
         writeln!(out, "and {} more", report.faults.len() - MAX_FAULTS)?;
     }
     Ok(())
 }
 
-fn write_calls(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+fn write_calls(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
     if report.calls.is_empty() {
         return Ok(());
     }
-    writeln!(
-        out,
-        "\n{:<12} {:>9} {:>7} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "calls", "count", "errors", "misses", "p50", "p99", "p999", "max", "service99", "lag99"
-    )?;
-    for (operation, stats) in &report.calls {
-        writeln!(out, "{}", call_row(operation, stats))?;
-    }
-    Ok(())
+    let row = |(operation, stats): (&String, &CallStats)| (one_line(operation), call_figures(stats).to_vec());
+    let rows = report.calls.iter().map(row).collect();
+    writeln!(out)?;
+    Table { names: ("calls", 12), figures: &CALL_FIGURES, rows }.write(looks, out)
 }
 
-fn call_row(operation: &str, stats: &CallStats) -> String {
+/// In the order of [`CALL_FIGURES`].
+fn call_figures(stats: &CallStats) -> [String; 9] {
     let response = &stats.response_us;
-    format!(
-        "{:<12} {:>9} {:>7} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        one_line(operation),
+    [
         count(stats.count),
         count(stats.errors),
         count(stats.misses),
@@ -173,31 +179,35 @@ fn call_row(operation: &str, stats: &CallStats) -> String {
         micros(response.p999),
         micros(response.max),
         micros(stats.service_us.p99),
-        micros(stats.lag_us.p99)
-    )
+        micros(stats.lag_us.p99),
+    ]
 }
 
-fn write_costs(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+fn write_costs(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {
     let target = &report.target;
     writeln!(out)?;
     if target.cpu_seconds > 0.0 || target.pss_bytes > 0 {
-        write!(
-            out,
-            "registry   {:.1} s CPU, {}, {} descriptors",
+        let mut text = format!(
+            "{:.1} s CPU, {}, {} descriptors",
             target.cpu_seconds,
             bytes(target.pss_bytes),
             count(target.fds)
-        )?;
+        );
         if let Some(calls) = target.calls_per_cpu_second {
-            write!(out, ", {} calls per CPU second", words::rate(calls))?;
+            text.push_str(&format!(", {} calls per CPU second", words::rate(calls)));
         }
-        writeln!(out)?;
+        looks.fold(("registry   ", 11), &text, out)?;
     }
     let generator = &report.generator;
     if generator.cpu_seconds > 0.0 {
-        write!(out, "generator  {:.1} s CPU, {}", generator.cpu_seconds, bytes(generator.pss_bytes))?;
-        write!(out, ", lag p99 {}", micros(generator.lag_us.p99))?;
-        writeln!(out, ", waited for a core {} of the time", words::percent(generator.run_queue_wait_share))?;
+        let text = format!(
+            "{:.1} s CPU, {}, lag p99 {}, waited for a core {} of the time",
+            generator.cpu_seconds,
+            bytes(generator.pss_bytes),
+            micros(generator.lag_us.p99),
+            words::percent(generator.run_queue_wait_share)
+        );
+        looks.fold(("generator  ", 11), &text, out)?;
     }
     if report.verdict != Verdict::Pass && !report.command.is_empty() {
         writeln!(out, "again      {}", one_line(&report.command))?;

@@ -51,9 +51,15 @@ pub fn micros(micros: u64) -> String {
     }
 }
 
-/// Milliseconds since the run began, as seconds: `12.3 s`.
+/// Milliseconds since the run began: `12.3 s`, and from ten minutes on `10 min 05 s`, `2 h 05 min 09 s`.
 pub fn since_start(millis: u64) -> String {
-    format!("{:.1} s", millis as f64 / 1e3)
+    let seconds = millis / 1_000;
+    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    match seconds {
+        0..600 => format!("{:.1} s", millis as f64 / 1e3),
+        600..3_600 => format!("{minutes} min {rest:02} s"),
+        _ => format!("{hours} h {minutes:02} min {rest:02} s"),
+    }
 }
 
 /// Bytes with three digits: `12.3 MB`.
@@ -129,6 +135,11 @@ pub(crate) fn proof(requirement: &RequirementReport) -> Vec<String> {
     lines
 }
 
+/// A fault's name and kind, as the live view has them too.
+pub fn fault_name(fault: &FaultReport) -> String {
+    format!("{} ({})", one_line(&fault.name), one_line(&fault.kind))
+}
+
 /// What is told of a fault beside its name and kind, in the order of [`fault`].
 pub(crate) const FAULT_FIGURES: [&str; 6] =
     ["from", "for", "first success", "live again", "registrations/s", "wrong expiries"];
@@ -196,6 +207,17 @@ pub(crate) fn tally(requirements: &[RequirementReport]) -> String {
     counted.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// Thresholds with the broken ones first, then those without data, each in the scenario's order.
+pub(crate) fn broken_first(thresholds: &[ThresholdReport]) -> Vec<&ThresholdReport> {
+    let mut sorted: Vec<&ThresholdReport> = thresholds.iter().collect();
+    sorted.sort_by_key(|entry| match threshold(entry) {
+        "BROKEN" => 0,
+        "NO DATA" => 1,
+        _ => 2,
+    });
+    sorted
+}
+
 /// Requirements with the broken ones first, then the undecided, the warned of, the passed, the not applicable.
 pub(crate) fn by_weight(requirements: &[RequirementReport]) -> Vec<&RequirementReport> {
     let mut sorted: Vec<&RequirementReport> = requirements.iter().collect();
@@ -236,6 +258,15 @@ mod tests {
             (7_000_000_000, "7.00 GB"),
         ] {
             assert_eq!(bytes(value), text);
+        }
+        for (value, text) in [
+            (0, "0.0 s"),
+            (599_900, "599.9 s"),
+            (605_999, "10 min 05 s"),
+            (28_800_000, "8 h 00 min 00 s"),
+            (90_061_000, "25 h 01 min 01 s"),
+        ] {
+            assert_eq!(since_start(value), text);
         }
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(value), text);

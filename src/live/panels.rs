@@ -7,7 +7,7 @@ use ratatui::style::{Color, Style, Stylize as _};
 use ratatui::text::Line;
 use ratatui::widgets::{Sparkline, Widget as _};
 use reports::result::{FaultReport, Percentiles};
-use reports::words::{bytes, count, micros, one_line, since_start};
+use reports::words::{bytes, count, fault_name, micros, one_line, since_start};
 
 use super::Snapshot;
 
@@ -71,6 +71,11 @@ impl Panel {
         }
     }
 
+    /// Whether it gets no line before all else has what it wants.
+    pub(super) fn is_chart(&self) -> bool {
+        matches!(self, Self::Sent | Self::Slowest)
+    }
+
     /// With more lines it has nothing more to show; with none it has nothing at all.
     pub(super) fn wanted(&self, snapshot: &Snapshot) -> u16 {
         let now = &snapshot.progress;
@@ -115,7 +120,7 @@ impl Panel {
         let lines = match self {
             Self::Numbers => numbers(snapshot, area.width),
             Self::Response => response(snapshot, area.width),
-            Self::SoFar => vec![so_far(snapshot)],
+            Self::SoFar => vec![so_far(snapshot, area.width)],
             Self::Errors => errors(snapshot, area),
             Self::Faults => faults(snapshot, area),
             Self::Sent => return chart(snapshot, |second| second.sent, area, buffer),
@@ -191,19 +196,41 @@ fn response(snapshot: &Snapshot, width: u16) -> Vec<Line<'static>> {
     ]
 }
 
-/// Nothing but what no later second can change.
-fn so_far(snapshot: &Snapshot) -> Line<'static> {
+/// Nothing but what no later second can change; of several ways to say it the longest that fits.
+fn so_far(snapshot: &Snapshot, width: u16) -> Line<'static> {
     let broken = &snapshot.progress.broken;
     let Some(first) = broken.first() else {
-        return Line::from("no threshold is surely broken yet; the verdict comes at the end").dim();
+        let ways = [
+            "no threshold is surely broken yet; the verdict comes at the end",
+            "no threshold is surely broken yet",
+            "none broken yet",
+        ];
+        return longest(&ways.map(str::to_owned), width).dim();
     };
     let [phase, metric, limit] = [&first.phase, &first.metric, &first.limit].map(|text| one_line(text));
-    let many = match broken.len() {
-        1 => "1 threshold is broken".to_owned(),
-        many => format!("{} thresholds are broken, the first", count(many as u64)),
+    let at = since_start(first.at_ms);
+    let many = count(broken.len() as u64);
+    let (broken, which) = match broken.len() {
+        1 => ("1 threshold is broken".to_owned(), ""),
+        _ => (format!("{many} thresholds are broken"), ", the first"),
     };
-    let text = format!("{many}: {phase} {metric} (limit {limit}), at {}", since_start(first.at_ms));
-    Line::styled(text, alarm(snapshot, Color::Red))
+    let ways = [
+        format!("{broken}{which}: {phase} {metric} (limit {limit}), at {at}"),
+        format!("{many} broken: {phase} {metric} (limit {limit}), at {at}"),
+        format!("{many} broken: {phase} {metric}, at {at}"),
+        format!("{many} broken: {phase} {metric}"),
+        format!("{many} broken: {metric}"),
+        broken,
+        format!("{many} broken"),
+    ];
+    longest(&ways, width).style(alarm(snapshot, Color::Red))
+}
+
+/// The first that fits, or the last.
+fn longest(ways: &[String], width: u16) -> Line<'static> {
+    let fits = |way: &String| Line::from(way.as_str()).width() <= usize::from(width);
+    let fitting = ways.iter().find(|way| fits(way)).or_else(|| ways.last());
+    Line::from(fitting.cloned().unwrap_or_default())
 }
 
 fn errors(snapshot: &Snapshot, area: Rect) -> Vec<Line<'static>> {
@@ -238,7 +265,7 @@ fn faults(snapshot: &Snapshot, area: Rect) -> Vec<Line<'static>> {
         (false, true) => (2, u64::MAX - fault.end_ms),
     });
     let row = |fault: &FaultReport| {
-        let name = format!("{} ({})", one_line(&fault.name), one_line(&fault.kind));
+        let name = fault_name(fault);
         let live = fault.live_ms.map_or("99 % not yet live again".to_owned(), |ms| {
             format!("99 % live again after {}", micros(ms.saturating_mul(1_000)))
         });

@@ -14,7 +14,7 @@ use reports::result::{FaultReport, Percentiles};
 use super::Snapshot;
 use super::view::draw;
 
-const SIZES: [(u16, u16); 4] = [(120, 40), (80, 24), (40, 12), (20, 5)];
+const SIZES: [(u16, u16); 5] = [(120, 40), (80, 24), (40, 30), (40, 12), (20, 5)];
 
 /// 12 seconds into a run with these phases.
 fn with_phases(names: &[&str]) -> Snapshot {
@@ -213,6 +213,39 @@ fn any_size_is_drawn_and_no_figure_is_ever_cut() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn what_is_broken_is_never_cut_and_the_list_of_faults_comes_before_a_chart() {
+    let mut shown = snapshot(2);
+    let broken = |phase: &str, metric: &str| BrokenThreshold {
+        phase: phase.to_owned(),
+        metric: metric.to_owned(),
+        limit: "250ms".to_owned(),
+        at_ms: 11_000,
+    };
+    shown.progress.broken = vec![
+        broken("strike", "heartbeat.response.p99"),
+        broken("recover", "freshness.crashed_to_expired.p99"),
+    ];
+    for (width, said) in [
+        (100, "2 thresholds are broken, the first: strike heartbeat.response.p99 (limit 250ms), at 11.0 s"),
+        (70, "2 broken: strike heartbeat.response.p99 (limit 250ms), at 11.0 s"),
+        (50, "2 broken: strike heartbeat.response.p99, at 11.0 s"),
+        (40, "2 broken: strike heartbeat.response.p99"),
+        (32, "2 broken: heartbeat.response.p99"),
+        (24, "2 thresholds are broken"),
+        (20, "2 broken"),
+    ] {
+        let picture = words(&drawn(&shown, (width, 12)));
+        assert!(picture.lines().any(|line| line == said), "{width}\n{picture}");
+    }
+    for kinds in [0, 2, 100] {
+        let picture = words(&drawn(&snapshot(kinds), (80, 24)));
+        let whole =
+            ["storm", "crash", "restart", "blip"].iter().all(|name| picture.contains(&format!("{name} (")));
+        assert!(whole || !picture.contains("by second"), "{picture}");
     }
 }
 

@@ -88,35 +88,38 @@ fn rows(width: u16, snapshot: &Snapshot) -> Vec<Row> {
     rows.into_iter().filter(|row| row.iter().any(|panel| panel.wanted(snapshot) > 0)).collect()
 }
 
-/// The height of each row: first what each needs at least, the most important first, then what they want.
+/// The height of each row. First what each needs at least, the most important first; then a line at a time to those that
+/// want more, so that one long list leaves room for another; charts last.
 fn heights(rows: &[Row], room: u16, title: u16, snapshot: &Snapshot) -> Vec<u16> {
     let of = |row: Row, lines: fn(&Panel, &Snapshot) -> u16| {
         row.iter().map(|panel| lines(panel, snapshot) + if panel.has_title() { title } else { 0 }).max()
     };
     let least = |row: Row| of(row, |panel, snapshot| panel.least().min(panel.wanted(snapshot))).unwrap_or(0);
     let wanted = |row: Row| of(row, Panel::wanted).unwrap_or(0);
-    let mut by_weight: Vec<usize> = (0..rows.len()).collect();
-    let weight = |index: &usize| rows.get(*index).and_then(|row| row.iter().map(Panel::weight).max());
-    by_weight.sort_by_key(|index| std::cmp::Reverse(weight(index)));
-    let mut heights = vec![0_u16; rows.len()];
+    let mut by_weight: Vec<(Row, u16)> = rows.iter().map(|row| (*row, 0)).collect();
+    by_weight.sort_by_key(|(row, _)| std::cmp::Reverse(row.iter().map(Panel::weight).max()));
+    let charts_from = by_weight.partition_point(|(row, _)| !row.iter().all(Panel::is_chart));
+    let (first, charts) = by_weight.split_at_mut(charts_from);
     let mut left = room;
-    let mut grants: Vec<(usize, u16)> = Vec::new();
-    for index in by_weight.iter().copied() {
-        let Some(row) = rows.get(index) else { continue };
-        // The first is cut where it must be, the others are whole or not there.
-        let height = if grants.is_empty() { least(row).min(left) } else { least(row) };
-        if height > left {
-            break;
+    for (part, is_first) in [(first, true), (charts, false)] {
+        for (index, (row, height)) in part.iter_mut().enumerate() {
+            // The very first is cut where it must be, the others are whole or not there.
+            let needed = if is_first && index == 0 { least(row).min(left) } else { least(row) };
+            if needed > left {
+                break;
+            }
+            (*height, left) = (needed, left - needed);
         }
-        left -= height;
-        grants.push((index, height));
-    }
-    for (index, height) in grants {
-        let more = rows.get(index).map_or(0, |row| wanted(row).saturating_sub(height)).min(left);
-        left -= more;
-        if let Some(slot) = heights.get_mut(index) {
-            *slot = height + more;
+        let mut wants_more = true;
+        while std::mem::take(&mut wants_more) {
+            for (row, height) in part.iter_mut().filter(|(_, height)| *height > 0) {
+                if left > 0 && *height < wanted(row) {
+                    (*height, left, wants_more) = (*height + 1, left - 1, true);
+                }
+            }
         }
     }
-    heights
+    let height_of =
+        |row: &Row| by_weight.iter().find(|(known, _)| known == row).map_or(0, |(_, height)| *height);
+    rows.iter().map(height_of).collect()
 }

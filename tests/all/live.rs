@@ -29,9 +29,13 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_program(env!("CARGO_BIN_EXE_wallflower"), arguments, environment)
+    }
+
+    fn start_program(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: 24, cols: 80, ..PtySize::default() };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_wallflower"));
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.cwd(env!("CARGO_MANIFEST_DIR"));
         command.env("TERM", "xterm-256color");
@@ -149,4 +153,33 @@ fn without_a_terminal_there_are_plain_lines_and_live_is_refused() {
     let words = String::from_utf8(refused.stderr.clone()).unwrap();
     assert_eq!(code(&refused), 4, "{words}");
     assert!(words.contains("standard error is no terminal") && words.contains("--progress plain"), "{words}");
+}
+
+/// Writes the README's picture of the live view, while the fault of a run strikes; `just pictures` asks for it.
+#[test]
+#[ignore = "it writes README.md"]
+fn the_readme_shows_the_live_view() {
+    const MARKS: [&str; 2] = ["<!-- live:begin -->\n", "<!-- live:end -->\n"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let program = std::env::var("WALLFLOWER");
+    let mut run = OnTerminal::start_program(
+        program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_wallflower")),
+        &["loadtest", "tests/browser/strict-pause.toml", "--out", folder.path().to_str().unwrap()],
+        &[],
+    );
+    assert!(run.shows(|screen| {
+        let text = screen.contents();
+        text.contains("over       standstill") && text.contains("(limit ") && text.contains("timeout")
+    }));
+    let screen = run.terminal.screen().contents();
+    run.keys.write_all(b"q").unwrap();
+    run.keys.flush().unwrap();
+    run.end();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let [begin, end] = MARKS.map(|mark| readme.find(mark).unwrap());
+    let lines: Vec<&str> = screen.trim_end().lines().map(str::trim_end).collect();
+    let (before, after) = (&readme[..begin + MARKS[0].len()], &readme[end..]);
+    std::fs::write(root.join("README.md"), format!("{before}```text\n{}\n```\n{after}", lines.join("\n")))
+        .unwrap();
 }

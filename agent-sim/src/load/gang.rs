@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use scenarios::model::{Connections, Scenario};
@@ -12,6 +13,7 @@ use scenarios::model::{Connections, Scenario};
 use super::merge::{Merge, Message};
 use super::shard::Assignment;
 use super::teller::read_frame;
+use crate::tail::Tail;
 
 /// The sub-command by which the program becomes a worker.
 pub const WORKER_COMMAND: &str = "loadtest-worker";
@@ -30,6 +32,9 @@ const LONGEST_SILENCE_US: u64 = 10_000_000;
 
 /// How long a process whose output has ended may take to end itself, in steps of a millisecond.
 const END_STEPS: u32 = 1_000;
+
+/// Most of a worker's last words that a reason tells, characters.
+const LAST_WORDS: usize = 600;
 
 /// Over how many processes the agents are spread where each may open so many descriptors (0: nobody knows): as many as
 /// the scenario says, or as many as the agents' own connections need. A tenth of the descriptors is for all else.
@@ -64,6 +69,9 @@ struct Worker {
     child: Child,
     /// Closed, it tells the worker to end.
     stdin: Option<ChildStdin>,
+    /// What it says to people. It must not reach the terminal by itself, which may show the live view.
+    said: Tail,
+    listener: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -141,7 +149,8 @@ impl Gang {
             && !self.is_broken
             && let Some(number) = merge.silent_since(now_us.saturating_sub(LONGEST_SILENCE_US))
         {
-            broken = Some(format!("{} told nothing for 10 s", self.name(number)));
+            let said = self.workers.get(number).map(|worker| words(&worker.said)).unwrap_or_default();
+            broken = Some(format!("{} told nothing for 10 s{said}", self.name(number)));
         }
         self.is_broken |= broken.is_some();
         broken
@@ -155,13 +164,13 @@ impl Gang {
     /// How a worker ended that should not have.
     fn death(&mut self, number: usize, cause: Option<String>) -> String {
         let name = self.name(number);
-        let status = self.workers.get_mut(number).and_then(Worker::status);
+        let (status, said) = self.workers.get_mut(number).map(Worker::end).unwrap_or_default();
         let how = match (status, cause) {
             (Some(status), _) => status,
             (None, Some(cause)) => format!("its words cannot be read: {cause}"),
             (None, None) => "it closed its output".to_owned(),
         };
-        format!("{name} ended before its time ({how}; its last words, if any, are above)")
+        format!("{name} ended before its time ({how}){said}")
     }
 }
 
@@ -184,11 +193,11 @@ impl Worker {
     ) -> std::io::Result<Self> {
         let mut command = Command::new(program);
         // A process group of its own: ctrl-c reaches the starting process alone, which then ends the workers in order.
-        command.arg(WORKER_COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
-        let mut child = command.spawn()?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        command.arg(WORKER_COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).process_group(0).spawn()?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         // Held from here on, so that it is killed where the rest fails.
-        let mut gang = Self { child, stdin };
+        let mut worker = Self { child, stdin, said: Tail::default(), listener: None };
         let listen = move || {
             let Some(stdout) = stdout else { return };
             let mut stdout = BufReader::new(stdout);
@@ -204,14 +213,19 @@ impl Worker {
                 }
             }
         };
-        let told = std::thread::Builder::new().name(format!("worker-{}", number + 1)).spawn(listen);
-        let told = told.and_then(|_| gang.tell(assignment));
+        let said = worker.said.clone();
+        let overhear = move || stderr.into_iter().for_each(|stderr| said.drain(stderr));
+        let thread = |what: &str| std::thread::Builder::new().name(format!("{what}-{}", number + 1));
+        let told = thread("worker").spawn(listen).and_then(|_| {
+            worker.listener = Some(thread("overhear").spawn(overhear)?);
+            worker.tell(assignment)
+        });
         if let Err(error) = told {
-            drop(gang.child.kill());
-            drop(gang.child.wait());
+            drop(worker.child.kill());
+            drop(worker.child.wait());
             return Err(error);
         }
-        Ok(gang)
+        Ok(worker)
     }
 
     fn tell(&mut self, assignment: &Assignment) -> std::io::Result<()> {
@@ -222,15 +236,29 @@ impl Worker {
         stdin.flush()
     }
 
-    /// How it ended, in words; `None` where it has not.
-    fn status(&mut self) -> Option<String> {
+    /// How it ended, `None` where it has not, and what it said last.
+    fn end(&mut self) -> (Option<String>, String) {
+        let mut status = None;
+        let is_heard = |listener: &JoinHandle<()>| listener.is_finished();
         for _ in 0..END_STEPS {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status.to_string());
+            status = status.or_else(|| self.child.try_wait().ok().flatten());
+            if status.is_some() && self.listener.as_ref().is_none_or(is_heard) {
+                break;
             }
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        None
+        (status.map(|status| status.to_string()), words(&self.said))
+    }
+}
+
+/// The end of what a worker said, as a sentence goes on with it.
+fn words(said: &Tail) -> String {
+    let said = said.text();
+    let begin = said.char_indices().rev().nth(LAST_WORDS - 1).map_or(0, |(begin, _)| begin);
+    match said.get(begin..).unwrap_or_default() {
+        "" => "; it said nothing".to_owned(),
+        end if begin > 0 => format!("; its last words: …{end}"),
+        all => format!("; its last words: {all}"),
     }
 }
 
@@ -274,8 +302,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_program_that_is_no_worker_is_named_with_how_it_ended() {
+    /// For one worker.
+    fn assignment() -> Assignment {
         let header = reports::history::RunHeader {
             format: reports::history::FORMAT,
             name: "t".to_owned(),
@@ -287,7 +315,7 @@ mod tests {
             transition_bound_ms: 50,
             claims: Vec::new(),
         };
-        let assignment = Assignment {
+        Assignment {
             scenario: String::new(),
             seed: 1,
             shard: 0,
@@ -303,11 +331,30 @@ mod tests {
             history: "/nowhere".into(),
             header,
             traceparent: false,
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_no_worker_is_named_with_how_it_ended_and_what_it_said() {
+        let error = |program: &str| {
+            Gang::start(Path::new(program), &[assignment()]).expect_err("no worker").to_string()
         };
-        let error = Gang::start(Path::new("/no/such/program"), std::slice::from_ref(&assignment))
-            .expect_err("nobody");
-        assert!(error.to_string().starts_with("worker 1 of 1: "), "{error}");
-        let error = Gang::start(Path::new("/bin/false"), &[assignment]).expect_err("no worker");
-        assert!(error.to_string().contains("worker 1 of 1"), "{error}");
+        assert!(error("/no/such/program").starts_with("worker 1 of 1: "));
+        // One that ends may do so before it has been told what it shall do.
+        assert!(error("/bin/false").starts_with("worker 1 of 1"));
+        // `ls` knows no file of the worker's name, and says so.
+        let said = error("/bin/ls");
+        assert!(said.contains("worker 1 of 1"), "{said}");
+        assert!(!said.contains("(process") || said.contains(WORKER_COMMAND), "{said}");
+    }
+
+    #[test]
+    fn of_last_words_the_end_is_told() {
+        let tail = Tail::default();
+        assert_eq!(words(&tail), "; it said nothing");
+        tail.keep(b"out of memory\n");
+        assert_eq!(words(&tail), "; its last words: out of memory");
+        tail.keep("é".repeat(LAST_WORDS).as_bytes());
+        assert_eq!(words(&tail), format!("; its last words: …{}", "é".repeat(LAST_WORDS)));
     }
 }

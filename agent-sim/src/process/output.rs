@@ -1,6 +1,5 @@
 //! What a child process prints: drained for as long as it runs, so that it never blocks on a full pipe; the end kept.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -8,8 +7,7 @@ use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How much of the output is kept.
-const TAIL_BYTES: usize = 16 * 1024;
+use crate::tail::Tail;
 
 /// Longest line that is looked at.
 const LINE_BYTES: usize = 4 * 1024;
@@ -23,7 +21,7 @@ const LAST_OUTPUT_TIME: Duration = Duration::from_millis(500);
 /// The output of one child, both streams together.
 #[derive(Debug)]
 pub(super) struct Output {
-    tail: Arc<Mutex<Vec<u8>>>,
+    tail: Tail,
     listening: watch::Receiver<bool>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -31,14 +29,14 @@ pub(super) struct Output {
 impl Output {
     /// Takes both streams of the child and drains them.
     pub(super) fn of(child: &mut Child) -> Self {
-        let tail = Arc::new(Mutex::new(Vec::new()));
+        let tail = Tail::default();
         let (listening_sender, listening) = watch::channel(false);
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
-            readers.push(tokio::spawn(drain(stdout, Arc::clone(&tail), Some(listening_sender))));
+            readers.push(tokio::spawn(drain(stdout, tail.clone(), Some(listening_sender))));
         }
         if let Some(stderr) = child.stderr.take() {
-            readers.push(tokio::spawn(drain(stderr, Arc::clone(&tail), None)));
+            readers.push(tokio::spawn(drain(stderr, tail.clone(), None)));
         }
         Self { tail, listening, readers }
     }
@@ -52,8 +50,7 @@ impl Output {
 
     /// The end of what was printed so far.
     pub(super) fn text(&self) -> String {
-        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&tail).trim().to_owned()
+        self.tail.text()
     }
 
     /// The end of what was printed by a child that has ended.
@@ -70,16 +67,12 @@ impl Output {
     }
 }
 
-async fn drain(
-    mut stream: impl AsyncRead + Unpin,
-    tail: Arc<Mutex<Vec<u8>>>,
-    mut listening: Option<watch::Sender<bool>>,
-) {
+async fn drain(mut stream: impl AsyncRead + Unpin, tail: Tail, mut listening: Option<watch::Sender<bool>>) {
     let mut buffer = [0; 4096];
     let mut line = Vec::new();
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {
         let bytes = &buffer[..length];
-        keep(&mut tail.lock().unwrap_or_else(PoisonError::into_inner), bytes);
+        tail.keep(bytes);
         if let Some(sender) = &listening
             && has_ready_line(&mut line, bytes)
         {
@@ -87,13 +80,6 @@ async fn drain(
             listening = None;
         }
     }
-}
-
-/// Appends and drops from the front what is beyond [`TAIL_BYTES`].
-fn keep(tail: &mut Vec<u8>, bytes: &[u8]) {
-    tail.extend_from_slice(bytes);
-    let excess = tail.len().saturating_sub(TAIL_BYTES);
-    tail.drain(..excess);
 }
 
 /// Whether a whole line that says "ready" ends in `bytes`; `line` holds the beginning of the current one.
@@ -122,16 +108,5 @@ mod tests {
         assert!(!has_ready_line(&mut line, b"ing on http://127.0.0.1:1"));
         assert!(has_ready_line(&mut line, b"0\nmore"));
         assert!(!has_ready_line(&mut Vec::new(), b"not listening on http://127.0.0.1:1\n"));
-    }
-
-    #[test]
-    fn the_tail_keeps_the_end_and_no_more_than_its_bound() {
-        let mut tail = Vec::new();
-        for _ in 0..10 {
-            keep(&mut tail, &[b'a'; 4096]);
-        }
-        keep(&mut tail, b"end");
-        assert_eq!(tail.len(), TAIL_BYTES);
-        assert!(tail.ends_with(b"aend"));
     }
 }

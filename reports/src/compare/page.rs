@@ -39,6 +39,7 @@ struct Page {
 
 /// One side beside the base.
 struct Beside {
+    verdict: String,
     scenario: String,
     class: &'static str,
     headline: String,
@@ -73,6 +74,16 @@ struct Picture {
     width: String,
     dot: String,
     noise: Option<(String, String)>,
+    goes_on_left: bool,
+    goes_on_right: bool,
+}
+
+/// The largest difference that a picture shows, to either side: of shares in points, of all else as a factor, so that
+/// half as much and twice as much lie equally far out.
+#[derive(Clone, Copy)]
+struct Axes {
+    points: f64,
+    factor: f64,
 }
 
 impl Beside {
@@ -80,61 +91,84 @@ impl Beside {
         let count = |word: Word| comparison.rows.iter().filter(|row| row.word == word).count();
         let worse = count(Word::Worse);
         let first = comparison.rows.first().filter(|row| row.word == Word::Worse);
+        let better = count(Word::Better);
         let headline = match first {
             Some(row) => format!(
-                "{} in {} got worse: {} became {}",
+                "{} in {} got worse most: {} became {} ({})",
                 foreign(&row.metric),
                 foreign(&row.phase),
                 figure(row.unit, row.base),
-                figure(row.unit, row.other)
+                figure(row.unit, row.other),
+                row.difference.map_or_else(|| "from nothing".to_owned(), |value| signed(row.unit, value))
             ),
-            None => "Nothing got worse that the noise lets one see".to_owned(),
+            None => "Nothing got worse that the noise lets one see.".to_owned(),
         };
-        // Rows share one axis each for shares and for all else, so that long bars are large differences.
-        let (shares, others) = (widest(comparison, true), widest(comparison, false));
+        let axes = Axes::of(comparison);
         Self {
+            verdict: match (worse, better) {
+                (0, 0) => "No difference".to_owned(),
+                (0, better) => format!("{better} better"),
+                (worse, _) => format!("{worse} worse"),
+            },
             scenario: foreign(&comparison.scenario),
             class: if worse > 0 { "bad" } else { "good" },
             headline,
             tally: format!(
-                "{worse} worse, {} better, {} without a difference that the noise lets one see, {} unknown",
-                count(Word::Better),
+                "{worse} worse, {better} better, {} without a difference that the noise lets one see, {} unknown",
                 count(Word::Same),
                 count(Word::Unknown)
             ),
             base: cut(&told(&comparison.base), MAX_TEXT),
             other: cut(&told(&comparison.other), MAX_TEXT),
             notes: comparison.notes.iter().map(|note| cut(&one_line(note), 2 * MAX_TEXT)).collect(),
-            rows: comparison
-                .rows
-                .iter()
-                .take(MAX_ROWS)
-                .map(|row| Line::of(row, if row.unit == Unit::Share { shares } else { others }))
-                .collect(),
+            rows: comparison.rows.iter().take(MAX_ROWS).map(|row| Line::of(row, axes)).collect(),
             left_out: comparison.rows.len().saturating_sub(MAX_ROWS),
-            axis: format!(
-                "from {} to {}, shares from {} to {}",
-                signed(Unit::PerSecond, -others),
-                signed(Unit::PerSecond, others),
-                signed(Unit::Share, -shares),
-                signed(Unit::Share, shares)
-            ),
+            axis: axes.told(),
         }
     }
 }
 
-/// The largest difference that an axis must hold; beyond 100 % bars are cut off.
-fn widest(comparison: &Comparison, shares: bool) -> f64 {
-    let rows = comparison.rows.iter().filter(|row| (row.unit == Unit::Share) == shares);
-    let bounds = rows.flat_map(|row| {
-        let range = row.interval.map(|range| range.low.abs().max(range.high.abs()));
-        [range, row.difference.map(f64::abs)]
-    });
-    bounds.flatten().filter(|bound| bound.is_finite()).fold(0.01, f64::max).min(1.0)
+impl Axes {
+    /// As wide as what differs needs; where nothing does, as all rows need. What chance alone spreads far is cut off.
+    fn of(comparison: &Comparison) -> Self {
+        let differs = |row: &&Row| matches!(row.word, Word::Worse | Word::Better);
+        let any = comparison.rows.iter().any(|row| differs(&row));
+        let rows = || comparison.rows.iter().filter(|row| !any || differs(row));
+        let bounds = |row: &Row| {
+            let range = row.interval.map_or([None, None], |range| [Some(range.low), Some(range.high)]);
+            range.into_iter().chain([row.difference]).flatten().filter(|bound| bound.is_finite())
+        };
+        let (shares, others): (Vec<&Row>, Vec<&Row>) = rows().partition(|row| row.unit == Unit::Share);
+        let points = shares.into_iter().flat_map(|row| bounds(row).map(f64::abs)).fold(0.01, f64::max);
+        let factor = others.into_iter().flat_map(|row| bounds(row).map(factor)).fold(1.05, f64::max);
+        Self { points: points.min(1.0), factor: factor.min(10.0) }
+    }
+
+    /// From -1 to 1, and beyond where the axis ends before it.
+    fn place(self, unit: Unit, difference: f64) -> f64 {
+        match unit {
+            Unit::Share => difference / self.points,
+            _ => factor(difference).ln().copysign(difference) / self.factor.ln(),
+        }
+    }
+
+    fn told(self) -> String {
+        format!(
+            "The axis ends at {:.1} times as little and as much, of shares at {}.",
+            self.factor,
+            signed(Unit::Share, self.points)
+        )
+    }
+}
+
+/// How many times as much, or as little, a value became.
+fn factor(difference: f64) -> f64 {
+    let times = (1.0 + difference).max(f64::MIN_POSITIVE);
+    times.max(1.0 / times)
 }
 
 impl Line {
-    fn of(row: &Row, widest: f64) -> Self {
+    fn of(row: &Row, axes: Axes) -> Self {
         let (word, class) = match row.word {
             Word::Worse => ("WORSE", "bad"),
             Word::Better => ("better", "good"),
@@ -160,22 +194,29 @@ impl Line {
             difference: row.difference.map_or_else(|| "–".to_owned(), |value| signed(row.unit, value)),
             interval: range(row.interval),
             noise: range(row.noise),
-            picture: Picture::of(row, widest),
+            picture: Picture::of(row, axes),
         }
     }
 }
 
 impl Picture {
-    fn of(row: &Row, widest: f64) -> Option<Self> {
+    fn of(row: &Row, axes: Axes) -> Option<Self> {
         let (difference, interval) = (row.difference?, row.interval?);
-        let place = |value: f64| 100.0 + 100.0 * (value / widest).clamp(-1.0, 1.0);
+        // A dot at the end is seen whole.
+        let place = |value: f64| 100.0 + 96.0 * axes.place(row.unit, value).clamp(-1.0, 1.0);
         let span = |range: Range| {
             let (low, high) = (place(range.low), place(range.high));
             (format!("{low:.1}"), format!("{:.1}", (high - low).max(1.0)))
         };
         let (from, width) = span(interval);
-        let dot = format!("{:.1}", place(difference));
-        Some(Self { from, width, dot, noise: row.noise.map(span) })
+        Some(Self {
+            from,
+            width,
+            dot: format!("{:.1}", place(difference)),
+            noise: row.noise.map(span),
+            goes_on_left: axes.place(row.unit, interval.low) < -1.0,
+            goes_on_right: axes.place(row.unit, interval.high) > 1.0,
+        })
     }
 }
 

@@ -107,12 +107,13 @@ fn what_got_worse_comes_first_and_the_harnesss_own_reading_is_left_out() {
     let back = compare(side("B", &b), side("A", &a));
     assert_eq!(found(&back, "hold", "renew.response.p99").word, Word::Better);
     let mut shown = Vec::new();
-    write(&comparison, false, &mut shown).unwrap();
+    write(&comparison, crate::layout::Looks::default(), &mut shown).unwrap();
     let shown = String::from_utf8(shown).unwrap();
     let row = shown.lines().find(|line| line.starts_with("WORSE")).unwrap();
     let page = page(&[comparison.clone(), back]);
     assert!(
-        page.contains("renew.response.p50 in ramp got worse: ") || page.contains(" in hold got worse: "),
+        page.contains("renew.response.p50 in ramp got worse most: ")
+            || page.contains(" in hold got worse most: "),
         "{page}"
     );
     assert!(page.contains("Nothing got worse that the noise lets one see"), "the other way round");

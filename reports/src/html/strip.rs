@@ -2,15 +2,22 @@
 
 use super::timeline::wrong_at;
 use super::{foreign, head_of};
-use crate::result::{RequirementReport, RunReport, ThresholdReport};
-use crate::words::since_start;
+use crate::layout::cells_of;
+use crate::result::{FaultReport, RequirementReport, RunReport, ThresholdReport};
+use crate::words::{fault_name, since_start};
 
 /// Most marks on the strip.
 const MAX_MARKS: usize = 60;
 
+/// About how wide a letter of a phase's name is, in per cent of the strip of a page on a desk.
+const CELL_PERCENT: f64 = 0.65;
+
 /// A reason of the verdict.
+#[derive(Default)]
 pub(super) struct Finding {
     pub(super) when: String,
+    /// The fault at that instant, or the last one before it.
+    pub(super) beside: String,
     pub(super) what: String,
     pub(super) more: String,
     /// The place in the page that tells more; empty if there is none.
@@ -31,6 +38,8 @@ pub(super) struct Stretch {
     pub(super) width: String,
     pub(super) class: &'static str,
     pub(super) words: String,
+    /// What stands in it; empty where there is no room.
+    pub(super) label: String,
 }
 
 /// The reasons as the report gives them, each with its instant and its place where it is known.
@@ -40,17 +49,33 @@ pub(super) fn findings(report: &RunReport, first: usize, most: usize) -> Vec<Fin
 
 fn finding(report: &RunReport, reason: &str) -> Finding {
     let (what, more) = head_of(reason);
-    let mut finding = Finding { when: String::new(), what, more, anchor: String::new() };
+    let mut finding = Finding { what, more, ..Finding::default() };
     let requirement = report.requirements.iter().find(|row| names_requirement(row, reason));
     let threshold = report.thresholds.iter().find(|row| names_threshold(row, reason));
-    if let Some(row) = requirement {
-        finding.when = wrong_at(&row.timeline).map(since_start).unwrap_or_default();
-        "requirements".clone_into(&mut finding.anchor);
-    } else if let Some(row) = threshold {
-        finding.when = row.first_breach_ms.map(since_start).unwrap_or_default();
-        "thresholds".clone_into(&mut finding.anchor);
+    let (at, anchor) = match (requirement, threshold) {
+        (Some(row), _) => (wrong_at(&row.timeline), "requirements"),
+        (None, Some(row)) => (row.first_breach_ms, "thresholds"),
+        (None, None) => (None, ""),
+    };
+    anchor.clone_into(&mut finding.anchor);
+    if let Some(at) = at {
+        finding.when = since_start(at);
+        finding.beside = fault_beside(report, at).unwrap_or_default();
     }
     finding
+}
+
+/// The fault under way at an instant, else the last that was over in the same phase. What it has to do with what broke
+/// then, the reader says.
+fn fault_beside(report: &RunReport, at: u64) -> Option<String> {
+    let from = report.phases.iter().map(|phase| phase.start_ms).filter(|start| *start <= at).max()?;
+    let begun = |fault: &&FaultReport| (from..=at).contains(&fault.start_ms);
+    let fault = report.faults.iter().filter(begun).max_by_key(|fault| (fault.end_ms, fault.start_ms))?;
+    let name = foreign(&fault_name(fault));
+    Some(match at.checked_sub(fault.end_ms) {
+        None | Some(0) => format!("during {name}"),
+        Some(after) => format!("{} after {name}", since_start(after)),
+    })
 }
 
 fn names_requirement(row: &RequirementReport, reason: &str) -> bool {
@@ -76,11 +101,11 @@ pub(super) fn breaches(report: &RunReport) -> Vec<(u64, String)> {
 pub(super) fn strip(report: &RunReport, breaches: &[(u64, String)]) -> Option<Strip> {
     let end = report.phases.iter().map(|phase| phase.end_ms).max()?.max(report.duration_ms).max(1);
     let percent = |ms: u64| 100.0 * ms.min(end) as f64 / end as f64;
-    let stretch = |from: u64, to: u64, class, words| Stretch {
-        left: format!("{:.2}", percent(from)),
-        width: format!("{:.2}", percent(to.max(from)) - percent(from)),
-        class,
-        words,
+    let stretch = |from: u64, to: u64, class, words: String| {
+        let width = percent(to.max(from)) - percent(from);
+        let label =
+            if width >= CELL_PERCENT * cells_of(&words) as f64 { words.clone() } else { String::new() };
+        Stretch { left: format!("{:.2}", percent(from)), width: format!("{width:.2}"), class, words, label }
     };
     let bands: Vec<Stretch> = report
         .phases

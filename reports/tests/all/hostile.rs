@@ -1,6 +1,7 @@
 //! Text of a registry, an agent or a scenario steers nothing.
 
 use reports::result::RunReport;
+use reports::terminal::Looks;
 
 use crate::page::page;
 use crate::sample;
@@ -80,14 +81,13 @@ fn the_page_has_no_tag_that_was_not_written_here() {
 
 #[test]
 fn the_terminal_gets_no_control_character_and_no_extra_row() {
-    let shown = |report: &RunReport| {
+    for width in [None, Some(80), Some(40), Some(0)] {
         let mut bytes = Vec::new();
-        reports::terminal::write(report, false, &mut bytes).unwrap();
-        String::from_utf8(bytes).unwrap()
-    };
-    let text = shown(&hostile());
-    assert_eq!(has_hidden(&text), None, "{text:?}");
-    assert!(text.lines().all(|line| !line.starts_with("row")), "{text}");
+        reports::terminal::write(&hostile(), Looks { coloured: false, width }, &mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(has_hidden(&text), None, "{text:?}");
+        assert!(text.lines().all(|line| !line.starts_with("row")), "{width:?}\n{text}");
+    }
 }
 
 #[test]

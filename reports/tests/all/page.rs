@@ -1,6 +1,6 @@
 //! `report.html`.
 
-use reports::result::RunReport;
+use reports::result::{Interval, RunReport, ThresholdReport};
 
 use crate::sample;
 
@@ -90,6 +90,55 @@ fn the_tables_alone_tell_everything() {
     ] {
         assert!(page.to_lowercase().contains(&word.to_lowercase()), "no {word:?}");
     }
+}
+
+#[test]
+fn the_fault_beside_what_broke_is_named_if_it_came_in_the_same_phase() {
+    for (at_ms, said) in [
+        (17_000, "at 17.0 s, during crash (crash)</span>"),
+        (17_500, "at 17.5 s, during crash (crash)</span>"),
+        (19_600, "at 19.6 s, 2.1 s after crash (crash)</span>"),
+        (32_000, "at 32.0 s</span>"),
+    ] {
+        let mut report = sample::failed();
+        report.thresholds[1].first_breach_ms = Some(at_ms);
+        assert!(page(&report).contains(said), "{said}");
+    }
+}
+
+#[test]
+fn broken_thresholds_come_first_whatever_is_left_out() {
+    let mut report = sample::passed();
+    let broken =
+        ThresholdReport { ok: false, metric: "the.broken.one".into(), ..report.thresholds[0].clone() };
+    report.thresholds = vec![report.thresholds[0].clone(); 300];
+    report.thresholds.push(broken);
+    let page = page(&report);
+    let table = page.split("id=\"thresholds\"").nth(1).unwrap();
+    assert!(table.find("the.broken.one").unwrap() < table.find("register.response.p99").unwrap());
+}
+
+#[test]
+fn phases_too_short_for_their_names_have_none_in_the_strip() {
+    let long = page(&sample::long());
+    assert!(long.contains("title=\"hour-0-0\"></span>"));
+    assert!(page(&sample::passed()).contains("title=\"ramp\">ramp</span>"));
+}
+
+#[test]
+fn a_second_that_began_when_all_was_over_is_no_fall_in_the_charts() {
+    let mut report = sample::passed();
+    let seconds = |report: &RunReport| {
+        let page = page(report);
+        let json = page.split("id=\"chart-data\">").nth(1).unwrap().split("</script>").next().unwrap();
+        let data: serde_json::Value = serde_json::from_str(json).unwrap();
+        data["second"].as_array().unwrap().len()
+    };
+    report.duration_ms = 40_000;
+    report.intervals.push(Interval { second: 40, ..Interval::default() });
+    assert_eq!(seconds(&report), 40);
+    report.intervals[40].errors = 1;
+    assert_eq!(seconds(&report), 41);
 }
 
 #[test]

@@ -67,7 +67,7 @@ function duration(ms) {
 
 const count = (number) => number.toLocaleString("en");
 const facts = (pairs) => pairs.flatMap(([name, fact]) => [element("dt", name), element("dd", fact)]);
-const state = (agent) => (agent.reason === "reported" ? agent.status : `${agent.status} (${agent.reason})`);
+const state = (agent) => (agent.reason === "reported" ? agent.status : `${agent.status} (${agent.reason.replaceAll("_", " ")})`);
 
 // All agents, page by page of one revision; later only what changed.
 async function readAll() {
@@ -110,7 +110,7 @@ function showAgents() {
   const rows = found.slice(first, first + ROWS).map((agent) => holding("tr",
     holding("td", link(agent.agent_id)), element("td", agent.agent_type), element("td", state(agent), agent.status),
     element("td", agent.capabilities.map(({ name, version }) => `${name} ${version}`).join(", ")),
-    element("td", agent.endpoint ?? "–"), element("td", agent.registered_at)));
+    element("td", agent.endpoint ?? "–"), element("td", agent.registered_at.replace("T", " "))));
   at("agents").replaceChildren(...rows);
   const all = kept.agents.size;
   const range = rows.length === 0 ? "none" : `${count(first + 1)} to ${count(first + rows.length)}`;
