@@ -61,7 +61,8 @@ fn write_verdict(report: &RunReport, paint: Paint, out: &mut dyn Write) -> io::R
     if report.agents.planned > 0 {
         write!(out, ", {} agents ({} at peak)", count(report.agents.planned), count(report.agents.peak))?;
     }
-    writeln!(out)
+    writeln!(out)?;
+    words::shards(report).iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 fn write_thresholds(report: &RunReport, paint: Paint, out: &mut dyn Write) -> io::Result<()> {
