@@ -82,10 +82,11 @@ impl Durations {
     /// All that was recorded, to be kept as text.
     pub fn packed(&self) -> PackedDurations {
         let mut bytes = Vec::new();
-        let packed = self.histogram.as_ref().filter(|histogram| !histogram.is_empty()).and_then(|histogram| {
-            // Writing to memory does not fail.
-            V2DeflateSerializer::new().serialize(histogram, &mut bytes).ok()
-        });
+        let packed =
+            self.histogram.as_ref().filter(|histogram| !histogram.is_empty()).and_then(|histogram| {
+                // Writing to memory does not fail.
+                V2DeflateSerializer::new().serialize(histogram, &mut bytes).ok()
+            });
         let histogram = packed.map_or_else(String::new, |_| STANDARD.encode(&bytes));
         PackedDurations { histogram, max_us: self.max_us }
     }

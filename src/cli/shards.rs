@@ -32,10 +32,13 @@ impl FromStr for Shard {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        let parts =
+            text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         match parts {
             Some((number, of)) if (1..=of).contains(&number) && of <= MOST_SHARDS => Ok(Self { number, of }),
-            _ => Err(format!("write which shard, from 1, and how many there are: 2/3 (at most {MOST_SHARDS})")),
+            _ => {
+                Err(format!("write which shard, from 1, and how many there are: 2/3 (at most {MOST_SHARDS})"))
+            }
         }
     }
 }

@@ -24,8 +24,7 @@ pub(crate) fn merge(arguments: &ReportMerge) -> Result<u8, Failure> {
     let scenario = scenario_of(first.report)?;
     apart_from_shards(arguments)?;
     let folder = run::output_folder(arguments.out.as_deref(), &format!("{}-merged", scenario.name))?;
-    let (report, code) =
-        merged(&scenario, &parts, &folder).inspect_err(|_| run::discard_empty(&folder))?;
+    let (report, code) = merged(&scenario, &parts, &folder).inspect_err(|_| run::discard_empty(&folder))?;
     run::close(&report, &folder)?;
     Ok(code)
 }
@@ -78,7 +77,8 @@ fn scenario_of(report: &RunReport) -> Result<Scenario, Failure> {
 /// What is written must not replace what is read.
 fn apart_from_shards(arguments: &ReportMerge) -> Result<(), Failure> {
     let Some(out) = arguments.out.as_deref().and_then(|out| out.canonicalize().ok()) else { return Ok(()) };
-    let same = arguments.folders.iter().find(|folder| folder.canonicalize().is_ok_and(|folder| folder == out));
+    let same =
+        arguments.folders.iter().find(|folder| folder.canonicalize().is_ok_and(|folder| folder == out));
     match same {
         None => Ok(()),
         Some(folder) => Err(Failure::new(

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use agent_sim::load::workers_of;
-use agent_sim::plan::share::Share;
 use agent_sim::plan::Plan;
+use agent_sim::plan::share::Share;
 use agent_sim::process::own_fd_limit;
 use scenarios::model::{Connections, FaultKind, Scenario};
 use serde_json::{Value, json};

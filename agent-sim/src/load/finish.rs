@@ -21,7 +21,11 @@ pub(super) const CONNECT_TIME_US: u64 = 1_000_000;
 
 impl Seed<'_> {
     /// Closes the books and tells what came of it.
-    pub(super) async fn finish(&self, mut driver: Driver, ended: Ended<'_>) -> Result<LoadOutcome, LoadError> {
+    pub(super) async fn finish(
+        &self,
+        mut driver: Driver,
+        ended: Ended<'_>,
+    ) -> Result<LoadOutcome, LoadError> {
         let tripwire = match &driver.tripwire {
             Some(tripwire) => tripwire.works().await,
             None => false,
@@ -63,10 +67,15 @@ impl Seed<'_> {
             number: part.number,
             of: part.of,
             began_unix_us,
+            history_begin_us: begin_us,
             start_was_given: part.start.is_some(),
             followed_us: ended_us,
             timer_floor: floor.as_ref().map(|floor| floor.lateness.packed()).unwrap_or_default(),
-            timer_floor_by_phase: floor.iter().flat_map(|floor| &floor.by_phase).map(Durations::packed).collect(),
+            timer_floor_by_phase: floor
+                .iter()
+                .flat_map(|floor| &floor.by_phase)
+                .map(Durations::packed)
+                .collect(),
             ..Shard::default()
         });
         // The parts began at one instant, whenever each was ready.

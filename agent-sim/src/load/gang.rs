@@ -243,9 +243,7 @@ impl Worker {
 /// The next that a worker tells, after it was kept.
 fn hear(from: &mut impl Read, kept: &mut Option<BufWriter<File>>) -> Heard {
     let unreadable = |error: std::io::Error| Heard::End(Some(format!("its words cannot be read: {error}")));
-    let keep = |out: &mut BufWriter<File>, frame: &[u8]| {
-        write_frame(out, frame).and_then(|()| out.flush())
-    };
+    let keep = |out: &mut BufWriter<File>, frame: &[u8]| write_frame(out, frame).and_then(|()| out.flush());
     match read_frame(from) {
         Ok(Some(frame)) => match kept.as_mut().map_or(Ok(()), |out| keep(out, &frame)) {
             Ok(()) => messages_of(&frame).map_or_else(unreadable, Heard::Messages),

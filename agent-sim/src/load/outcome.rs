@@ -14,7 +14,7 @@ use super::faults::FaultEnd;
 use super::sampler::{Costs, micros_as_seconds};
 use super::worker::Floor;
 use crate::history_writer::Written;
-use crate::plan::{Plan, PhaseSpan};
+use crate::plan::{PhaseSpan, Plan};
 use crate::target::Target;
 use crate::validity::{Evidence, causes};
 

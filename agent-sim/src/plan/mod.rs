@@ -92,7 +92,8 @@ impl Plan {
         }
         let faults = faults::planned(scenario, &phases);
         let lives = Lives::new(seed, &scenario.fleets, &phases, &faults);
-        let mut plan = Self { seed, fleets, phases, faults, last_lots: Vec::new(), lives, agents, share: Share::WHOLE };
+        let mut plan =
+            Self { seed, fleets, phases, faults, last_lots: Vec::new(), lives, agents, share: Share::WHOLE };
         plan.last_lots = plan.last_lots();
         plan
     }

@@ -46,6 +46,11 @@ fn row(shard: &MergedShard) -> ShardRow {
             words::percent(generator.run_queue_wait_share),
             bytes(generator.pss_bytes),
         ],
-        place: format!("{} cores, {}; to {}", count(host.cores), foreign(&host.processor), foreign(&shard.url)),
+        place: format!(
+            "{} cores, {}; to {}",
+            count(host.cores),
+            foreign(&host.processor),
+            foreign(&shard.url)
+        ),
     }
 }

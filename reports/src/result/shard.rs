@@ -17,6 +17,8 @@ pub struct Shard {
     pub of: u32,
     /// When its plan began by the wall clock of its machine, microseconds since 1970.
     pub began_unix_us: u64,
+    /// The same instant on the clock of its history, microseconds.
+    pub history_begin_us: u64,
     /// Whether that instant was given (`--start-at`).
     pub start_was_given: bool,
     /// How long its plan was followed, microseconds.

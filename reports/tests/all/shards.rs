@@ -1,8 +1,6 @@
 //! The parts of a run: whether they belong together, what is put together of them, and how it is shown.
 
-use reports::result::{
-    MergedShard, RequirementReport, RequirementVerdict, RunReport, Shard, Verdict,
-};
+use reports::result::{MergedShard, RequirementReport, RequirementVerdict, RunReport, Shard, Verdict};
 use reports::shards::{Part, in_order, merged, not_together, requirements};
 
 use crate::sample;
@@ -68,7 +66,15 @@ fn parts_that_do_not_belong_together_are_refused_with_what_differs_and_where() {
 
 fn requirement(id: &str, verdict: RequirementVerdict, decided: u64, samples: u64) -> RequirementReport {
     let detail = format!("{verdict:?}");
-    RequirementReport { id: id.into(), verdict, decided, samples, broken: 0, detail, ..sample::failed().requirements[0].clone() }
+    RequirementReport {
+        id: id.into(),
+        verdict,
+        decided,
+        samples,
+        broken: 0,
+        detail,
+        ..sample::failed().requirements[0].clone()
+    }
 }
 
 #[test]
@@ -94,8 +100,10 @@ fn of_a_requirement_the_worst_verdict_stands_and_samples_add_up() {
     );
     let reports = named(vec![one, two]);
     let rows = requirements(&in_order(&reports, VERSION).unwrap());
-    let told: Vec<_> =
-        rows.iter().map(|row| (row.id.as_str(), row.verdict, row.decided, row.samples, row.detail.as_str())).collect();
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| (row.id.as_str(), row.verdict, row.decided, row.samples, row.detail.as_str()))
+        .collect();
     assert_eq!(
         told,
         [
@@ -125,6 +133,13 @@ fn parts_that_began_far_apart_did_not_load_the_registry_together() {
 }
 
 #[test]
+fn a_part_is_compared_with_nothing_and_a_whole_with_any() {
+    let unfit = reports::compare::unfit(&part(2, 3)).unwrap();
+    assert_eq!(unfit, "it is shard 2 of 3: `wallflower report merge` makes a run of all of them");
+    assert_eq!(reports::compare::unfit(&sample::passed()), None);
+}
+
+#[test]
 fn a_part_and_a_whole_are_told_wherever_a_run_is() {
     let shown = |report: &RunReport| {
         let mut all = Vec::new();
@@ -142,5 +157,9 @@ fn a_part_and_a_whole_are_told_wherever_a_run_is() {
     let told = shown(&RunReport { merged: Some(merged), ..sample::passed() });
     assert_eq!(told.matches("merged from 2 shards that began 1.00 s apart").count(), 3);
     assert!(told.contains("name=\"merged_shards\" value=\"2\""));
-    assert!(told.contains("1: a") && told.contains("2: b") && told.contains("Each requirement was judged in each shard"));
+    assert!(
+        told.contains("1: a")
+            && told.contains("2: b")
+            && told.contains("Each requirement was judged in each shard")
+    );
 }
