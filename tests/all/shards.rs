@@ -283,7 +283,7 @@ fn what_cannot_be_a_shard_is_refused_before_anything_is_called() {
     let url = "http://127.0.0.1:1";
     refused(&[restart, "--target", url, "--shard", "1/2"], "strikes the registry's process");
     let nowhere = folder.path().join("nowhere");
-    let output = merge(&[nowhere.clone()], &folder.path().join("whole"));
+    let output = merge(std::slice::from_ref(&nowhere), &folder.path().join("whole"));
     assert!(
         code(&output) == 4 && text(&output).contains("name the folder that a run has left"),
         "{}",
