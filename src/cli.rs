@@ -9,9 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod conformance;
 mod series;
+mod shards;
 
 pub(crate) use conformance::{Conformance, ConformancePage};
 pub(crate) use series::{Compare, Quantity, Series};
+pub(crate) use shards::{PartOfRun, ReportCommand, ReportMerge};
 
 /// The registry that never makes the first call, and the harness that proves it.
 #[derive(Debug, Parser)]
@@ -69,7 +71,8 @@ pub(crate) enum Command {
     /// Judge a saved history again.
     #[command(after_help = EXIT_CODES)]
     Judge(Judge),
-    /// Make the files of a run again from its data: report.html, intervals.csv, junit.xml and summary.md.
+    /// Make the files of a run again from its data: report.html, intervals.csv, junit.xml and summary.md. Or make one run
+    /// of its shards.
     Report(Report),
     /// Copy the registry's database while it runs.
     Backup(Backup),
@@ -169,6 +172,8 @@ pub(crate) struct Loadtest {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) series: Series,
+    #[command(flatten)]
+    pub(crate) part: PartOfRun,
 }
 
 /// `wallflower peers`.
@@ -247,9 +252,14 @@ pub(crate) struct Judge {
 
 /// `wallflower report`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Report {
     /// The folder of the run, with its report.json.
-    pub(crate) folder: PathBuf,
+    #[arg(required = true)]
+    pub(crate) folder: Option<PathBuf>,
+    /// What to do instead.
+    #[command(subcommand)]
+    pub(crate) command: Option<ReportCommand>,
 }
 
 /// `wallflower backup`.

@@ -1,4 +1,6 @@
-//! `wallflower loadtest`: a scenario, a run, the judge, a report.
+//! `wallflower loadtest`: a scenario, a run, the judge, a report. [`shard`] is for runs that are a part of one.
+
+mod shard;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -6,7 +8,7 @@ use std::path::Path;
 
 use agent_sim::load::metrics::MetricsEndpoint;
 use agent_sim::load::{
-    LoadOptions, LoadOutcome, Progress, fill_freshness, fill_worst_freshness, fill_wrong_expiries,
+    LoadOptions, LoadOutcome, Part, Progress, fill_freshness, fill_worst_freshness, fill_wrong_expiries,
 };
 use conformance::catalogue::Selection;
 use conformance::judge::{Ask, Judgement, judge_file};
@@ -31,9 +33,10 @@ pub(crate) fn loadtest(arguments: &Loadtest) -> Result<u8, Failure> {
     let baseline =
         arguments.series.baseline.as_deref().map(|folder| Baseline::load(folder, arguments, &scenario));
     let baseline = baseline.transpose()?;
+    let how = How { part: shard::part(arguments, &scenario)?, ..How::of(arguments) };
     let folder = run::output_folder(arguments.out.as_deref(), &scenario.name)?;
     let made = |folder: &Path| {
-        let (report, code) = run_once(&scenario, folder, How::of(arguments), baseline.as_ref())
+        let (report, code) = run_once(&scenario, folder, how, baseline.as_ref())
             .inspect_err(|_| run::discard_empty(folder))?;
         run::close(&report, folder)?;
         Ok(code)
@@ -76,12 +79,14 @@ pub(crate) struct How {
     pub(crate) traceparent: bool,
     /// Where Prometheus reads the generator's own figures.
     pub(crate) metrics: Option<SocketAddr>,
+    /// Which part of a run it is, where it is one.
+    pub(crate) part: Option<Part>,
 }
 
 impl How {
     pub(crate) fn of(arguments: &Loadtest) -> Self {
         let show = if arguments.quiet { Show::None } else { arguments.progress };
-        Self { show, traceparent: arguments.traceparent, metrics: arguments.metrics_listen }
+        Self { show, traceparent: arguments.traceparent, metrics: arguments.metrics_listen, part: None }
     }
 }
 
@@ -131,7 +136,39 @@ pub(crate) fn run_once(
     fill_wrong_expiries(&mut outcome.faults, outcome.begin_us, &judgement.wrong_expiry_instants_us);
     fill_freshness(&scenario.thresholds, &mut outcome.thresholds, &judgement.freshness);
     fill_worst_freshness(&mut outcome.intervals, outcome.begin_us, &judgement.freshness_worst_us);
+    if let Some(shard) = &mut outcome.shard {
+        let packed = judgement.freshness_durations.iter();
+        shard.freshness = packed.map(|(name, late)| ((*name).to_owned(), late.packed())).collect();
+    }
+    let (mut invalid, failed) = (std::mem::take(&mut outcome.invalid), std::mem::take(&mut outcome.failed));
     let mut report = RunReport {
+        requirements: judgement.requirements,
+        freshness: judgement.freshness,
+        ..report_of(scenario, outcome)
+    };
+    // Half a run is no match for a whole one.
+    if let Some(baseline) = baseline.filter(|_| !report.interrupted && failed.is_empty()) {
+        report.baseline = baseline.side.last().map(|(name, report)| curves_of(name, report));
+        let gate = hold_against(baseline.side.runs(), &report, baseline.max_regression);
+        report.thresholds.extend(gate.thresholds);
+        invalid.extend(gate.undecided);
+    }
+    let decision = decide(&Findings {
+        stale: &[],
+        interrupted: report.interrupted,
+        failed: &failed,
+        invalid: &invalid,
+        thresholds: &report.thresholds,
+        requirements: &report.requirements,
+        claimed: &scenario.requirements,
+    });
+    (report.verdict, report.reasons) = (decision.verdict, decision.reasons);
+    Ok((report, decision.exit_code))
+}
+
+/// What a run found, as far as its loop knows; judged and decided it is by others.
+pub(crate) fn report_of(scenario: &Scenario, outcome: LoadOutcome) -> RunReport {
+    RunReport {
         interrupted: outcome.interrupted,
         scenario: scenario.name.clone(),
         description: scenario.description.clone(),
@@ -143,34 +180,14 @@ pub(crate) fn run_once(
         calls: outcome.calls,
         phases: outcome.phases,
         thresholds: outcome.thresholds,
-        requirements: judgement.requirements,
         target: outcome.target,
         generator: outcome.generator,
         intervals: outcome.intervals,
         faults: outcome.faults,
-        freshness: judgement.freshness,
         scenario_text: scenario.text.clone(),
+        shard: outcome.shard,
         ..run::blank_report(Kind::Loadtest)
-    };
-    let mut invalid = outcome.invalid;
-    // Half a run is no match for a whole one.
-    if let Some(baseline) = baseline.filter(|_| !report.interrupted && outcome.failed.is_empty()) {
-        report.baseline = baseline.side.last().map(|(name, report)| curves_of(name, report));
-        let gate = hold_against(baseline.side.runs(), &report, baseline.max_regression);
-        report.thresholds.extend(gate.thresholds);
-        invalid.extend(gate.undecided);
     }
-    let decision = decide(&Findings {
-        stale: &[],
-        interrupted: report.interrupted,
-        failed: &outcome.failed,
-        invalid: &invalid,
-        thresholds: &report.thresholds,
-        requirements: &report.requirements,
-        claimed: &scenario.requirements,
-    });
-    (report.verdict, report.reasons) = (decision.verdict, decision.reasons);
-    Ok((report, decision.exit_code))
 }
 
 /// The scenario of the command line; `more` is set beside what the user sets.
@@ -242,9 +259,9 @@ fn drive(scenario: &Scenario, history: &Path, how: How) -> Result<LoadOutcome, F
         let printer = tokio::spawn(progress::show_load(shown, way, interrupt.clone()));
         let interrupt = interrupt.subscribe();
         let history = history.to_path_buf();
-        let (seed, traceparent) = (scenario.seed, how.traceparent);
+        let (seed, traceparent, part) = (scenario.seed, how.traceparent, how.part);
         let options =
-            LoadOptions { seed, reference_program, history, traceparent, interrupt, progress: told };
+            LoadOptions { seed, reference_program, history, traceparent, part, interrupt, progress: told };
         let outcome = agent_sim::load::run(scenario, options).await;
         let _ = printer.await;
         outcome

@@ -1,11 +1,13 @@
-//! `wallflower report`: the files of a run made again from its data.
+//! `wallflower report`: the files of a run made again from its data; [`merge`] makes one run of its shards.
+
+mod merge;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use reports::result::{RunReport, SCHEMA};
 
-use crate::cli::Report;
+use crate::cli::{Report, ReportCommand};
 use crate::run::{Failure, TROUBLE, USAGE};
 
 /// The report of a run in its folder.
@@ -15,7 +17,12 @@ pub(crate) const REPORT: &str = "report.json";
 const MAX_REPORT_BYTES: u64 = 256 << 20;
 
 pub(crate) fn report(arguments: &Report) -> Result<u8, Failure> {
-    let folder = &arguments.folder;
+    if let Some(ReportCommand::Merge(arguments)) = &arguments.command {
+        return merge::merge(arguments);
+    }
+    let Some(folder) = &arguments.folder else {
+        return Err(Failure::new(USAGE, "name the folder of a run"));
+    };
     let report = read(folder)?;
     let written = reports::render_all(&report, folder).map_err(|error| Failure::new(TROUBLE, error))?;
     tell(&written);

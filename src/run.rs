@@ -238,6 +238,7 @@ pub(crate) fn blank_report(kind: Kind) -> RunReport {
         freshness: Vec::new(),
         baseline: None,
         shard: None,
+        merged: None,
     }
 }
 

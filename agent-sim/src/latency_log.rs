@@ -55,6 +55,8 @@ pub struct LatencyLog {
     empty: Receiver<Vec<Measured>>,
     waiting: Option<Stretch>,
     thread: Option<JoinHandle<Result<(), String>>>,
+    /// Whether the disk is waited for.
+    waits: bool,
 }
 
 impl LatencyLog {
@@ -69,7 +71,12 @@ impl LatencyLog {
         let thread = std::thread::Builder::new()
             .name("latencies".to_owned())
             .spawn(move || write_all(file, &phases, start, &stretches, &give_back))?;
-        Ok(Self { queue: Some(queue), empty, waiting: None, thread: Some(thread) })
+        Ok(Self { queue: Some(queue), empty, waiting: None, thread: Some(thread), waits: false })
+    }
+
+    /// The same for one who has time: each second is written by itself, however long the disk takes.
+    pub fn waiting(self) -> Self {
+        Self { waits: true, ..self }
     }
 
     /// Takes what was measured in a second and gives something to measure the next in; never waits.
@@ -78,7 +85,11 @@ impl LatencyLog {
             Some(waiting) => waiting.and(second, measured),
             None => Stretch { from: second, until: second + 1, measured },
         };
-        match self.queue.as_ref().map(|queue| queue.try_send(stretch)) {
+        let send = |queue: &SyncSender<Stretch>, stretch| match self.waits {
+            true => queue.send(stretch).map_err(|error| TrySendError::Disconnected(error.0)),
+            false => queue.try_send(stretch),
+        };
+        match self.queue.as_ref().map(|queue| send(queue, stretch)) {
             Some(Err(TrySendError::Full(stretch))) => self.waiting = Some(stretch),
             // A writer that has ended told why; it is asked at the end.
             Some(Err(TrySendError::Disconnected(_)) | Ok(())) | None => {}
@@ -180,7 +191,7 @@ mod tests {
     fn a_full_queue_makes_lines_longer_and_loses_nothing() {
         let (queue, stretches) = sync_channel(1);
         let (_, empty) = channel();
-        let mut log = LatencyLog { queue: Some(queue), empty, waiting: None, thread: None };
+        let mut log = LatencyLog { queue: Some(queue), empty, waiting: None, thread: None, waits: false };
         for second in 0..3 {
             log.close_second(second, vec![measured(0, 100 + second)]);
         }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 use reports::history::{CallRecord, Operation, Outcome};
-use reports::result::{CallStats, Percentiles};
+use reports::result::{CallStats, PackedDurations, Percentiles};
 use serde::{Deserialize, Serialize};
 
 /// The longest duration that is told from longer ones: an hour.
@@ -15,7 +18,7 @@ const CURVE_POINTS: u32 = 60;
 
 /// Durations in microseconds: an HDR histogram of 3 digits that grows with what it sees (64 KiB for 100 ms, at most
 /// 200 KiB), and the exact worst. Without a sample it takes no memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Durations {
     histogram: Option<Histogram<u64>>,
     max_us: u64,
@@ -74,6 +77,32 @@ impl Durations {
     /// All that was recorded; `None` where nothing ever was.
     pub(crate) fn histogram(&self) -> Option<&Histogram<u64>> {
         self.histogram.as_ref()
+    }
+
+    /// All that was recorded, to be kept as text.
+    pub fn packed(&self) -> PackedDurations {
+        let mut bytes = Vec::new();
+        let packed =
+            self.histogram.as_ref().filter(|histogram| !histogram.is_empty()).and_then(|histogram| {
+                // Writing to memory does not fail.
+                V2DeflateSerializer::new().serialize(histogram, &mut bytes).ok()
+            });
+        let histogram = packed.map_or_else(String::new, |_| STANDARD.encode(&bytes));
+        PackedDurations { histogram, max_us: self.max_us }
+    }
+
+    /// What [`Self::packed`] kept.
+    ///
+    /// # Errors
+    /// Why the text is none of it.
+    pub fn unpacked(packed: &PackedDurations) -> Result<Self, String> {
+        if packed.histogram.is_empty() {
+            return Ok(Self::default());
+        }
+        let bytes = STANDARD.decode(&packed.histogram).map_err(|error| error.to_string())?;
+        let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());
+        let histogram = histogram.map_err(|error| format!("no histogram: {error}"))?;
+        Ok(Self { max_us: packed.max_us, ..Self::of(histogram) })
     }
 
     /// How many durations were counted.

@@ -80,3 +80,22 @@ fn more_than_an_hour_counts_as_an_hour() {
     durations.record(u64::MAX);
     assert_eq!(durations.max_us(), LONGEST_US);
 }
+
+#[test]
+fn durations_that_were_packed_are_the_same_to_the_last_digit() {
+    let mut durations = Durations::default();
+    for us in [1, 999, 12_345, 1_234_567, 3_600_000_000] {
+        durations.record(us);
+    }
+    let unpacked = Durations::unpacked(&durations.packed()).unwrap();
+    let told = |durations: &Durations| {
+        let mut all = Vec::new();
+        durations.each(|us, count| all.push((us, count)));
+        (durations.percentiles(), durations.curve(), all)
+    };
+    assert_eq!(told(&unpacked), told(&durations));
+    assert_eq!(Durations::default().packed(), PackedDurations::default());
+    assert_eq!(Durations::unpacked(&PackedDurations::default()).unwrap().count(), 0);
+    let wrong = PackedDurations { histogram: "AAAA".to_owned(), max_us: 1 };
+    assert!(Durations::unpacked(&wrong).unwrap_err().starts_with("no histogram"), "{wrong:?}");
+}

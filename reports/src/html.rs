@@ -10,9 +10,11 @@ use crate::chart::Charts;
 use crate::result::{RunReport, Verdict};
 use crate::words::{self, count, cut, one_line, plain, since_start};
 use rows::{CallRow, CostRow, ErrorRow, FaultRow, PhaseRow, RequirementCard, RequirementRow, ThresholdRow};
+use shards::ShardRow;
 use strip::{Finding, Strip};
 
 mod rows;
+mod shards;
 mod strip;
 mod timeline;
 
@@ -86,6 +88,8 @@ struct Page {
     fault_figures: [&'static str; 6],
     faults: Vec<FaultRow>,
     costs: Vec<CostRow>,
+    shards: Vec<ShardRow>,
+    shard_notes: Vec<String>,
     environment: Vec<(&'static str, String)>,
     command: String,
     scenario_text: String,
@@ -158,6 +162,8 @@ impl Page {
             faults: report.faults.iter().take(MAX_ROWS).map(FaultRow::of).collect(),
             phases: report.phases.iter().take(MAX_ROWS).map(PhaseRow::of).collect(),
             costs: rows::costs(report),
+            shards: shards::rows(report),
+            shard_notes: shards::notes(report),
             environment: rows::environment(report),
             command: plain(&report.command),
             scenario_text: cut(&plain(&report.scenario_text), MAX_SCENARIO),
@@ -216,5 +222,6 @@ fn facts(report: &RunReport) -> Vec<String> {
         facts.push(foreign(&report.target.url));
     }
     facts.push(format!("seed {}", report.seed));
+    facts.extend(words::shards(report).iter().map(|line| foreign(line)));
     facts
 }

@@ -19,6 +19,12 @@ pub fn write(report: &RunReport, writer: &mut dyn Write) -> io::Result<()> {
     run.set_time(Duration::from_millis(report.duration_ms));
     run.add_property(("seed", report.seed.to_string().as_str()));
     run.add_property(("plan_hash", plain(&report.plan_hash).as_str()));
+    if let Some(shard) = &report.shard {
+        run.add_property(("shard", format!("{}/{}", shard.number, shard.of).as_str()));
+    }
+    if let Some(merged) = &report.merged {
+        run.add_property(("merged_shards", merged.shards.len().to_string().as_str()));
+    }
     run.add_test_case(validity(report));
     document.add_test_suite(run);
     if !report.thresholds.is_empty() {

@@ -3,6 +3,7 @@
 //! - [`history`]: one JSON line per call, written while a run goes on, read by the judge.
 //! - [`result`]: the whole of a run's outcome, the shape of `report.json`.
 //! - [`compare`]: runs beside one another, and against a baseline.
+//! - [`shards`]: the parts of a run that several machines made.
 //! - [`verdict`]: what findings come to: one word, its reasons, the exit code.
 //! - [`terminal`], [`markdown`], [`junit`], [`intervals`], [`html`]: renderers of a [`RunReport`].
 //! - [`github`]: what GitHub Actions shows of a run.
@@ -23,6 +24,7 @@ pub mod junit;
 pub mod markdown;
 pub mod peers;
 pub mod result;
+pub mod shards;
 pub mod terminal;
 pub mod verdict;
 pub mod words;

@@ -24,10 +24,19 @@ pub fn write(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     if report.reasons.len() > 1 {
         writeln!(out)?;
     }
+    for line in words::shards(report) {
+        writeln!(out, "{}.\n", inline(&line))?;
+    }
     write_thresholds(&report.thresholds, out)?;
     write_requirements(&report.requirements, out)?;
     write_faults(&report.faults, out)?;
     write_calls(report, out)?;
+    if let Some(merged) = &report.merged {
+        for note in &merged.notes {
+            writeln!(out, "- {}", inline(note))?;
+        }
+        writeln!(out)?;
+    }
     writeln!(
         out,
         "{}, seed {}, {}, wallflower {}.",

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 mod cost;
 mod interval;
+mod shard;
 
 pub use cost::{Environment, GeneratorReport, ProcessCost, TargetReport};
 pub use interval::{Interval, MAX_ERROR_KINDS, OTHER_KINDS};
+pub use shard::{MergedReport, MergedShard, PackedDurations, Shard};
 
 /// The version of this shape.
 pub const SCHEMA: u32 = 1;
@@ -75,6 +77,9 @@ pub struct RunReport {
     /// Which part of a larger run it is; `None`: it is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
+    /// The parts that it was put together from; `None`: one generator made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergedReport>,
 }
 
 /// The run that this one was held against; the last of several.
@@ -85,16 +90,6 @@ pub struct BaselineReport {
     pub name: String,
     /// Its response times by operation, as (share of calls not above it, microseconds).
     pub response_curves: BTreeMap<String, Vec<(f64, u64)>>,
-}
-
-/// A part of a run: every so-many-th agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Shard {
-    /// Which part, from 1.
-    pub number: u32,
-    /// How many parts there are.
-    pub of: u32,
 }
 
 /// A fault and its aftermath.

@@ -61,7 +61,8 @@ fn write_verdict(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::R
         let [planned, peak] = [report.agents.planned, report.agents.peak].map(count);
         facts.push_str(&format!(", {planned} agents ({peak} at peak)"));
     }
-    looks.fold(("", 0), &facts, out)
+    looks.fold(("", 0), &facts, out)?;
+    words::shards(report).iter().try_for_each(|line| looks.fold(("", 0), line, out))
 }
 
 fn write_thresholds(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Result<()> {

@@ -91,6 +91,24 @@ fn three_digits(value: f64) -> String {
     }
 }
 
+/// That a run is a part of one, or was put together from parts; empty for a run of one generator.
+pub(crate) fn shards(report: &RunReport) -> Vec<String> {
+    let part = report.shard.as_ref().map(|shard| {
+        format!(
+            "shard {} of {}: thresholds and recoveries are those of its own agents; `wallflower report merge` judges all",
+            shard.number, shard.of
+        )
+    });
+    let whole = report.merged.as_ref().map(|merged| {
+        let (shards, apart) = (merged.shards.len(), micros(merged.starts_apart_us));
+        match shards {
+            1 => "merged from 1 shard".to_owned(),
+            _ => format!("merged from {shards} shards that began {apart} apart by their machines' clocks"),
+        }
+    });
+    part.into_iter().chain(whole).collect()
+}
+
 /// The verdict in capitals.
 pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use agent_sim::load::workers_of;
 use agent_sim::plan::Plan;
+use agent_sim::plan::share::Share;
 use agent_sim::process::own_fd_limit;
 use scenarios::model::{Connections, FaultKind, Scenario};
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ impl Sockets {
             own,
             of_faults: proxied + slow,
             source_addresses: or(scenario.source_addresses, connections.div_ceil(PER_SOURCE_ADDRESS)),
-            workers: u64::from(workers_of(scenario, own_fd_limit())),
+            workers: u64::from(workers_of(scenario, Share::WHOLE, own_fd_limit())),
         }
     }
 

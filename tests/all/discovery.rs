@@ -93,6 +93,7 @@ async fn calls_of(scenario: &Scenario) -> Result<(Vec<CallRecord>, Vec<String>),
     let (_interrupt, interrupt) = watch::channel(false);
     let options = LoadOptions {
         traceparent: false,
+        part: None,
         seed: 5,
         reference_program: PathBuf::from("/nowhere"),
         history: history.clone(),

@@ -35,6 +35,7 @@ mod replay;
 mod scenario;
 mod seen;
 mod serve;
+mod shards;
 mod starved;
 mod store_trouble;
 mod tidy;

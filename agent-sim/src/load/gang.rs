@@ -1,6 +1,7 @@
 //! The processes over which the agents of a run are spread, as the process that started them sees them.
 
-use std::io::{BufReader, Write as _};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -12,7 +13,8 @@ use scenarios::model::{Connections, Scenario};
 
 use super::merge::{Merge, Message};
 use super::shard::Assignment;
-use super::teller::read_frame;
+use super::teller::{messages_of, read_frame, write_frame};
+use crate::plan::share::Share;
 use crate::tail::Tail;
 
 /// The sub-command by which the program becomes a worker.
@@ -37,11 +39,12 @@ const END_STEPS: u32 = 1_000;
 const LAST_WORDS: usize = 600;
 
 /// Over how many processes the agents are spread where each may open so many descriptors (0: nobody knows): as many as
-/// the scenario says, or as many as the agents' own connections need. A tenth of the descriptors is for all else.
-pub fn workers_of(scenario: &Scenario, descriptors: u64) -> u32 {
-    let agents: u64 = scenario.fleets.iter().map(|fleet| u64::from(fleet.agents)).sum();
+/// the scenario says, or as many as the own connections of this share of the agents need. A tenth of the descriptors is for
+/// all else.
+pub fn workers_of(scenario: &Scenario, share: Share, descriptors: u64) -> u32 {
+    let agents: u64 = scenario.fleets.iter().map(|fleet| u64::from(share.count(fleet.agents))).sum();
     let own = scenario.fleets.iter().filter(|fleet| fleet.connections == Connections::Own);
-    let own: u64 = own.map(|fleet| u64::from(fleet.agents)).sum();
+    let own: u64 = own.map(|fleet| u64::from(share.count(fleet.agents))).sum();
     let each = descriptors - descriptors / 10;
     let needed = match (scenario.workers, each) {
         (0, 0) => 1,
@@ -82,15 +85,21 @@ enum Heard {
 }
 
 impl Gang {
-    /// Starts a worker for each assignment, and waits until all are ready to begin.
+    /// Starts a worker for each assignment, and waits until all are ready to begin. What the workers tell is kept as it
+    /// was told in the files of `kept`, one for each, where there are some.
     ///
     /// # Errors
     /// When one does not get ready.
-    pub(super) fn start(program: &Path, assignments: &[Assignment]) -> Result<Self, WorkerError> {
+    pub(super) fn start(
+        program: &Path,
+        assignments: &[Assignment],
+        kept: Vec<File>,
+    ) -> Result<Self, WorkerError> {
         let (sender, heard) = sync_channel(QUEUE_FRAMES);
         let mut gang = Self { workers: Vec::new(), heard, is_broken: false };
+        let mut kept = kept.into_iter();
         for (number, assignment) in assignments.iter().enumerate() {
-            let worker = Worker::start(program, assignment, number, sender.clone());
+            let worker = Worker::start(program, assignment, number, (sender.clone(), kept.next()));
             gang.workers
                 .push(worker.map_err(|error| {
                     WorkerError(format!("{}: {error}", place(number, assignments.len())))
@@ -167,7 +176,7 @@ impl Gang {
         let (status, said) = self.workers.get_mut(number).map(Worker::end).unwrap_or_default();
         let how = match (status, cause) {
             (Some(status), _) => status,
-            (None, Some(cause)) => format!("its words cannot be read: {cause}"),
+            (None, Some(cause)) => cause,
             (None, None) => "it closed its output".to_owned(),
         };
         format!("{name} ended before its time ({how}){said}")
@@ -189,7 +198,7 @@ impl Worker {
         program: &Path,
         assignment: &Assignment,
         number: usize,
-        sender: SyncSender<(usize, Heard)>,
+        (sender, kept): (SyncSender<(usize, Heard)>, Option<File>),
     ) -> std::io::Result<Self> {
         let mut command = Command::new(program);
         // A process group of its own: ctrl-c reaches the starting process alone, which then ends the workers in order.
@@ -201,12 +210,9 @@ impl Worker {
         let listen = move || {
             let Some(stdout) = stdout else { return };
             let mut stdout = BufReader::new(stdout);
+            let mut kept = kept.map(BufWriter::new);
             loop {
-                let heard = match read_frame(&mut stdout) {
-                    Ok(Some(messages)) => Heard::Messages(messages),
-                    Ok(None) => Heard::End(None),
-                    Err(error) => Heard::End(Some(error.to_string())),
-                };
+                let heard = hear(&mut stdout, &mut kept);
                 let is_end = matches!(heard, Heard::End(_));
                 if sender.send((number, heard)).is_err() || is_end {
                     return;
@@ -262,6 +268,20 @@ fn words(said: &Tail) -> String {
     }
 }
 
+/// The next that a worker tells, after it was kept.
+fn hear(from: &mut impl Read, kept: &mut Option<BufWriter<File>>) -> Heard {
+    let unreadable = |error: std::io::Error| Heard::End(Some(format!("its words cannot be read: {error}")));
+    let keep = |out: &mut BufWriter<File>, frame: &[u8]| write_frame(out, frame).and_then(|()| out.flush());
+    match read_frame(from) {
+        Ok(Some(frame)) => match kept.as_mut().map_or(Ok(()), |out| keep(out, &frame)) {
+            Ok(()) => messages_of(&frame).map_or_else(unreadable, Heard::Messages),
+            Err(error) => Heard::End(Some(format!("its words cannot be kept: {error}"))),
+        },
+        Ok(None) => Heard::End(None),
+        Err(error) => unreadable(error),
+    }
+}
+
 fn place(number: usize, workers: usize) -> String {
     format!("worker {} of {workers}", number + 1)
 }
@@ -295,11 +315,13 @@ mod tests {
         ];
         for ((own, workers, descriptors), expected) in rows {
             assert_eq!(
-                workers_of(&scenario(own, workers), descriptors),
+                workers_of(&scenario(own, workers), Share::WHOLE, descriptors),
                 expected,
                 "{own} {workers} {descriptors}"
             );
         }
+        let half = Share::of(1, 2).expect("a half");
+        assert_eq!(workers_of(&scenario(50_000, 0), half, 20_000), 2, "of 25,000 connections");
     }
 
     /// For one worker.
@@ -318,8 +340,7 @@ mod tests {
         Assignment {
             scenario: String::new(),
             seed: 1,
-            shard: 0,
-            shards: 1,
+            share: Share::WHOLE,
             origin_ns: 0,
             url: String::new(),
             is_authorized: false,

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::collector::{Collector, Series};
+use super::kept::Keeper;
 use super::merge::{Merge, Message};
 use super::recovery::Recovery;
 use super::teller::Teller;
@@ -106,8 +107,8 @@ impl Books {
 pub(super) enum Ledger {
     /// Here.
     Own(Books),
-    /// Here, with what other processes tell.
-    Merged(Books, Merge),
+    /// Here, with what other processes tell. What happens here beside that is kept where the run is a part of one.
+    Merged(Books, Merge, Option<Keeper>),
     /// In the process that started this one.
     Told(Teller),
 }
@@ -116,8 +117,12 @@ impl Ledger {
     /// Counts an event of this process.
     pub(super) fn take(&mut self, event: Event) {
         match self {
+            Self::Own(books) => books.take(&event),
             // Only the harness's own readings happen beside what other processes tell, and they belong to no second.
-            Self::Own(books) | Self::Merged(books, _) => books.take(&event),
+            Self::Merged(books, _, kept) => {
+                kept.iter_mut().for_each(|kept| kept.keep(event));
+                books.take(&event);
+            }
             Self::Told(teller) => teller.take(event),
         }
     }
@@ -126,7 +131,7 @@ impl Ledger {
     pub(super) fn advance(&mut self, now_us: u64, standing: Standing) {
         match self {
             Self::Own(books) => books.advance(now_us, standing),
-            Self::Merged(books, merge) => merge.settle(books),
+            Self::Merged(books, merge, _) => merge.settle(books),
             Self::Told(teller) => teller.turned(now_us, standing),
         }
     }
@@ -138,7 +143,8 @@ impl Ledger {
                 books.collector.advance(now_us, standing.registered, 0);
                 books.collector.close_second(standing.registered, 0);
             }
-            Self::Merged(books, merge) => {
+            Self::Merged(books, merge, kept) => {
+                kept.iter_mut().for_each(|kept| kept.closed(now_us));
                 merge.settle(books);
                 let registered = merge.standing().registered;
                 books.collector.advance(now_us, registered, 0);
@@ -153,7 +159,7 @@ impl Ledger {
     /// What is counted here.
     pub(super) fn books(&self) -> Option<&Books> {
         match self {
-            Self::Own(books) | Self::Merged(books, _) => Some(books),
+            Self::Own(books) | Self::Merged(books, ..) => Some(books),
             Self::Told(_) => None,
         }
     }
@@ -161,7 +167,7 @@ impl Ledger {
     /// The same, to be filled in.
     pub(super) fn books_mut(&mut self) -> Option<&mut Books> {
         match self {
-            Self::Own(books) | Self::Merged(books, _) => Some(books),
+            Self::Own(books) | Self::Merged(books, ..) => Some(books),
             Self::Told(_) => None,
         }
     }
@@ -169,7 +175,7 @@ impl Ledger {
     /// What other processes told.
     pub(super) fn merge(&self) -> Option<&Merge> {
         match self {
-            Self::Merged(_, merge) => Some(merge),
+            Self::Merged(_, merge, _) => Some(merge),
             Self::Own(_) | Self::Told(_) => None,
         }
     }
@@ -177,7 +183,7 @@ impl Ledger {
     /// The same, to take more.
     pub(super) fn merge_mut(&mut self) -> Option<&mut Merge> {
         match self {
-            Self::Merged(_, merge) => Some(merge),
+            Self::Merged(_, merge, _) => Some(merge),
             Self::Own(_) | Self::Told(_) => None,
         }
     }

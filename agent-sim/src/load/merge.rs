@@ -138,20 +138,30 @@ impl Merge {
 
     /// Counts what can be counted: what happened before the earliest instant up to which all have told.
     pub(super) fn settle(&mut self, books: &mut Books) {
-        while let Some(lane) = self.next() {
-            let Some(lane) = self.lanes.get_mut(lane) else { return };
-            let Some(batch) = lane.waiting.pop_front() else { return };
-            lane.standing = batch.standing;
-            batch.events.iter().for_each(|event| books.take(event));
-            let standing = self.standing();
-            self.peak.registered = self.peak.registered.max(standing.registered);
-            self.peak.own_open = self.peak.own_open.max(standing.own_open);
-            books.advance(batch.now_us, standing);
+        while let Some((_, lane)) = self.next() {
+            self.settle_next_of(lane, books);
         }
     }
 
-    /// The worker whose turn is next; `None` where one may still tell of an earlier one.
-    fn next(&self) -> Option<usize> {
+    /// Counts the next that a worker has told.
+    pub(super) fn settle_next_of(&mut self, worker: usize, books: &mut Books) {
+        let Some(lane) = self.lanes.get_mut(worker) else { return };
+        let Some(batch) = lane.waiting.pop_front() else { return };
+        lane.standing = batch.standing;
+        batch.events.iter().for_each(|event| books.take(event));
+        let standing = self.standing();
+        self.peak.registered = self.peak.registered.max(standing.registered);
+        self.peak.own_open = self.peak.own_open.max(standing.own_open);
+        books.advance(batch.now_us, standing);
+    }
+
+    /// A worker that may still tell of something earlier than all that waits to be counted.
+    pub(super) fn awaited(&self) -> Option<usize> {
+        self.lanes.iter().position(|lane| !lane.is_over && lane.waiting.is_empty())
+    }
+
+    /// The worker whose turn is next, and its instant; `None` where one may still tell of an earlier one.
+    pub(super) fn next(&self) -> Option<(u64, usize)> {
         let mut first: Option<(u64, usize)> = None;
         for (worker, lane) in self.lanes.iter().enumerate() {
             match lane.waiting.front() {
@@ -163,7 +173,7 @@ impl Merge {
                 None => return None,
             }
         }
-        first.map(|(_, worker)| worker)
+        first
     }
 
     /// How things stand in all workers together.

@@ -9,7 +9,7 @@ use reports::history::{Operation, Outcome};
 use super::*;
 use crate::load::collector::{Collector, Series};
 use crate::load::recovery::Recovery;
-use crate::load::teller::{Teller, read_frame};
+use crate::load::teller::{Teller, messages_of, read_frame};
 use crate::measure::Timed;
 use crate::plan::Plan;
 
@@ -158,7 +158,8 @@ fn heard(pipe: &Pipe) -> Vec<Message> {
     let bytes = pipe.0.lock().unwrap().clone();
     let mut from = bytes.as_slice();
     let mut all = Vec::new();
-    while let Some(messages) = read_frame(&mut from).expect("a frame") {
+    while let Some(frame) = read_frame(&mut from).expect("a frame") {
+        let messages = messages_of(&frame).expect("messages");
         all.extend(messages);
     }
     all

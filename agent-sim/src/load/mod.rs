@@ -24,7 +24,8 @@
 //! - [`trace`]: the trace that a call belongs to.
 //! - [`metrics`]: what Prometheus reads of a run while it goes on.
 //! - [`offered`]: what a plan asks of a registry, counted before anything starts.
-//! - [`outcome`]: all of it as plain data.
+//! - [`finish`]: what is left when the loop has ended; [`outcome`]: all of it as plain data.
+//! - [`kept`]: what a part of a run leaves for the merging of all parts; [`whole`] puts them together.
 
 mod address;
 mod agents;
@@ -34,7 +35,9 @@ mod calls;
 mod collector;
 mod driver;
 mod faults;
+mod finish;
 mod gang;
+mod kept;
 mod lately;
 mod ledger;
 mod memory;
@@ -56,15 +59,17 @@ mod thresholds;
 mod trace;
 mod units;
 mod watching;
+mod whole;
 mod windows;
 mod worker;
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reports::history::{FORMAT, Line, RunEnd, RunHeader};
+use reports::history::{FORMAT, Line, RunHeader};
 use scenarios::model::Scenario;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -73,14 +78,16 @@ pub(crate) use self::address::{address_of, parts_of};
 use self::assemble::{Parts, assemble};
 use self::collector::Collector;
 use self::driver::{Driver, Ending};
-use self::faults::{BadNetworks, FaultEnd, FaultRunner, Tools};
+use self::faults::{BadNetworks, FaultRunner, Tools};
+use self::finish::Ended;
 use self::gang::Gang;
 pub use self::gang::{WORKER_COMMAND, WorkerError, workers_of};
+pub use self::kept::EVENTS;
+use self::kept::{Keeper, file_of};
 use self::ledger::{Books, Ledger};
 use self::merge::Merge;
 pub use self::offered::{OfferedPhase, offered};
-pub use self::options::{LoadError, LoadOptions};
-use self::outcome::Finished;
+pub use self::options::{LoadError, LoadOptions, Part};
 pub use self::outcome::LoadOutcome;
 pub use self::progress::{BrokenThreshold, ErrorKind, Outline, OutlinedPhase, Progress, Second};
 use self::recovery::Recovery;
@@ -89,12 +96,13 @@ use self::sampler::Watched;
 use self::shard::Assignment;
 pub use self::shard::work;
 pub use self::thresholds::fill_freshness;
+pub use self::whole::{MergeError, PartOfRun, put_together};
 pub use self::worker::timer_floor;
-use self::worker::{Floor, Worker};
 use crate::clock::{Clock, wall_clock};
 use crate::history_writer::HistoryWriter;
 use crate::latency_log::{self, LatencyLog};
 use crate::plan::schedule::Schedule;
+use crate::plan::share::Share;
 use crate::plan::{Plan, hash_of, micros};
 use crate::process::{RegistryProcess, own_fd_limit};
 use crate::target::{Target, policies_in_ms};
@@ -106,21 +114,19 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(2);
 /// The plan of several processes begins so long after all are ready, so that all hear of it before.
 const HEAD_START_US: u64 = 50_000;
 
-/// So long a connection may take to come to be before it is missed, microseconds.
-const CONNECT_TIME_US: u64 = 1_000_000;
-
 /// Runs a scenario: starts or reaches the registry, follows the plan, measures, and stops all that it started.
 ///
 /// # Errors
 /// Only for what prevents a run. What goes wrong during one is in its outcome.
 pub async fn run(scenario: &Scenario, options: LoadOptions) -> Result<LoadOutcome, LoadError> {
-    let plan = Arc::new(Plan::new(scenario, options.seed));
+    let share = options.part.map_or(Share::WHOLE, |part| part.share);
+    let plan = Arc::new(Plan::new(scenario, options.seed).counting(share));
     let plan_hash = hash_of(&plan);
     let clock = Clock::start();
     let tripwire = Tripwire::open(clock).await.map_err(|source| LoadError::Tripwire { source })?;
     let mut target =
         Target::open(&scenario.target, &options.reference_program, clock, scenario.call_timeout).await?;
-    let started_at = humantime::format_rfc3339_millis(wall_clock()).to_string();
+    let started_at = rfc3339(options.part.and_then(|part| part.start).unwrap_or_else(wall_clock));
     let header = RunHeader {
         format: FORMAT,
         name: scenario.name.clone(),
@@ -133,13 +139,29 @@ pub async fn run(scenario: &Scenario, options: LoadOptions) -> Result<LoadOutcom
         claims: scenario.requirements.clone(),
     };
     let watched: Watched = Arc::new(Mutex::new(target.process.take()));
-    let workers = workers_of(scenario, own_fd_limit());
-    let path = if workers == 1 { options.history.clone() } else { parts::part_of(&options.history, 0) };
+    // A part of a run has a worker at least: what workers tell is what the parts are put together from.
+    let workers = match (workers_of(scenario, share, own_fd_limit()), options.part) {
+        (1, None) => 0,
+        (workers, _) => workers,
+    };
+    let path = if workers == 0 { options.history.clone() } else { parts::part_of(&options.history, 0) };
     let result = match HistoryWriter::create(&path, header.clone()) {
         Ok(history) => {
             let watched = &watched;
-            let seed =
-                Seed { scenario, plan, plan_hash, clock, started_at, target, watched, workers, header };
+            let (part, share) = (options.part, share);
+            let seed = Seed {
+                scenario,
+                plan,
+                plan_hash,
+                clock,
+                started_at,
+                target,
+                watched,
+                workers,
+                header,
+                part,
+                share,
+            };
             seed.run(tripwire, history, options).await
         }
         Err(source) => Err(LoadError::History { path: options.history, source }),
@@ -160,10 +182,13 @@ struct Seed<'a> {
     started_at: String,
     target: Target,
     watched: &'a Watched,
-    /// In so many processes the agents' calls are made; 1 is this one.
+    /// In so many processes the agents' calls are made; 0: in this one.
     workers: u32,
     /// How the history begins.
     header: RunHeader,
+    /// Which part of a run it is, where it is one, and its share of the agents.
+    part: Option<Part>,
+    share: Share,
 }
 
 impl Seed<'_> {
@@ -181,19 +206,20 @@ impl Seed<'_> {
         let mut gang = self.gang(&tripwire, &networks, &options)?;
         let LoadOptions { interrupt, progress, traceparent, seed, history: path, .. } = options;
         let log = self.latency_log(&path.with_file_name(latency_log::FILE))?;
-        let mut driver = self.driver(tripwire, (history, log), progress, &networks)?;
+        let keeper = self.part.map(|_| Keeper::create(&file_of(&path, 0))).transpose();
+        let keeper = keeper.map_err(|source| LoadError::Kept { path: path.clone(), source })?;
+        let mut driver = self.driver(tripwire, (history, log, keeper), progress, &networks)?;
         driver.traced_by = traceparent.then_some(seed);
         let (clock, plan) = (self.clock, &self.plan);
         let mut schedule = Schedule::new(Arc::clone(plan));
-        let mut begin_us = clock.now_us();
+        let (begin_us, began_unix_us) = self.begin(gang.is_some())?;
         if let Some(gang) = &mut gang {
             schedule = schedule.only(|agent| agent.is_none());
-            begin_us += HEAD_START_US;
             gang.begin(begin_us);
         }
         driver.gang = gang;
         driver.begin_us = begin_us;
-        let (tools, extra) = Tools::new(&self.target, self.registry_address()?, begin_us);
+        let (tools, extra) = Tools::new(&self.target, self.registry_address()?, begin_us, self.share);
         let faults = FaultRunner::start(plan.faults(), &tools, &networks, self.watched, clock);
         let quit = faults.quit();
         (driver.extra, driver.faults) = (extra, faults.quit());
@@ -229,8 +255,21 @@ impl Seed<'_> {
         let (mut driver, ending, ended_us) = finished.await.map_err(|_| LoadError::BrokenDown)?;
         let fault_end = faults.stop().await;
         driver.keep_extra_lines();
-        let ended = Ended { floor, ending, ended_us, fault_end, history: &path };
+        let ended = Ended { floor, ending, ended_us, fault_end, history: &path, began_unix_us };
         self.finish(driver, ended).await
+    }
+
+    /// When the plan begins: on the clock, and by the wall clock in microseconds since 1970.
+    fn begin(&self, is_spread: bool) -> Result<(u64, u64), LoadError> {
+        let head_start_us = if is_spread { HEAD_START_US } else { 0 };
+        let (now_us, now_unix_us) = (self.clock.now_us(), unix_us(wall_clock()));
+        let Some(start_unix_us) = self.part.and_then(|part| part.start).map(unix_us) else {
+            return Ok((now_us + head_start_us, now_unix_us + head_start_us));
+        };
+        match start_unix_us.checked_sub(now_unix_us).filter(|ahead_us| *ahead_us >= head_start_us) {
+            Some(ahead_us) => Ok((now_us + ahead_us, start_unix_us)),
+            None => Err(LoadError::Late { late_ms: (now_unix_us + head_start_us - start_unix_us) / 1_000 }),
+        }
     }
 
     /// Where the registry is reached.
@@ -246,17 +285,16 @@ impl Seed<'_> {
         networks: &BadNetworks,
         options: &LoadOptions,
     ) -> Result<Option<Gang>, LoadError> {
-        if self.workers == 1 {
+        if self.workers == 0 {
             return Ok(None);
         }
         let Self { scenario, target, .. } = self;
         let mut routes = vec![self.registry_address()?];
         routes.extend(networks.addresses());
-        let assignment = |shard: u32| Assignment {
+        let assignment = |worker: u32| Assignment {
             scenario: scenario.text.clone(),
             seed: options.seed,
-            shard,
-            shards: self.workers,
+            share: self.share.worker(worker, self.workers),
             origin_ns: self.clock.origin_ns(),
             url: target.client.url().to_owned(),
             is_authorized: target.client.authorization().is_some(),
@@ -265,24 +303,29 @@ impl Seed<'_> {
             dialect: scenario.target.dialect.clone(),
             policies: policies_in_ms(&scenario.target.policies),
             tripwire_port: tripwire.port(),
-            history: parts::part_of(&options.history, shard as usize + 1),
+            history: parts::part_of(&options.history, worker as usize + 1),
             header: self.header.clone(),
             traceparent: options.traceparent,
         };
         let assignments: Vec<Assignment> = (0..self.workers).map(assignment).collect();
-        Ok(Some(Gang::start(&options.reference_program, &assignments)?))
+        let numbers = 1..=self.part.map_or(0, |_| assignments.len());
+        let kept = numbers.map(|number| File::create(file_of(&options.history, number)));
+        let kept = kept.collect::<Result<_, _>>();
+        let kept = kept.map_err(|source| LoadError::Kept { path: options.history.clone(), source })?;
+        Ok(Some(Gang::start(&options.reference_program, &assignments, kept)?))
     }
 
     fn latency_log(&self, path: &Path) -> Result<LatencyLog, LoadError> {
         let phases = self.plan.phases().iter().map(|phase| phase.name.clone()).collect();
-        LatencyLog::create(path, phases, wall_clock())
+        let start = self.part.and_then(|part| part.start).unwrap_or_else(wall_clock);
+        LatencyLog::create(path, phases, start)
             .map_err(|source| LoadError::Latencies { path: path.to_owned(), source })
     }
 
     fn driver(
         &self,
         tripwire: Tripwire,
-        (history, log): (HistoryWriter, LatencyLog),
+        (history, log, keeper): (HistoryWriter, LatencyLog, Option<Keeper>),
         progress: watch::Sender<Progress>,
         networks: &BadNetworks,
     ) -> Result<Driver, LoadError> {
@@ -296,8 +339,8 @@ impl Seed<'_> {
             recovery: Recovery::new(plan),
         };
         let ledger = match self.workers {
-            1 => Ledger::Own(books),
-            workers => Ledger::Merged(books, Merge::new(workers as usize)),
+            0 => Ledger::Own(books),
+            workers => Ledger::Merged(books, Merge::new(workers as usize), keeper),
         };
         let assign = |agent| tripwire.assign(agent, &plan.agent_id(agent));
         let parts = Parts {
@@ -321,79 +364,18 @@ impl Seed<'_> {
         driver.tripwire = Some(tripwire);
         Ok(driver)
     }
-
-    async fn finish(&self, mut driver: Driver, ended: Ended<'_>) -> Result<LoadOutcome, LoadError> {
-        let tripwire = match &driver.tripwire {
-            Some(tripwire) => tripwire.works().await,
-            None => false,
-        };
-        driver.keep_touches();
-        let Ended { floor, ending, ended_us, fault_end, history: path } = ended;
-        let floor = floor.stop();
-        let Driver { agents, ledger, costs, history, mut trouble, network, begin_us, gang, .. } = driver;
-        // Killed before their parts are read, if they still live.
-        drop(gang);
-        let (books, merge) = match ledger {
-            Ledger::Own(books) => (books, None),
-            Ledger::Merged(books, merge) => (books, Some(merge)),
-            Ledger::Told(_) => return Err(LoadError::BrokenDown),
-        };
-        let Books { mut collector, recovery } = books;
-        if let Some(cause) = collector.finish_log() {
-            trouble.breakdown.get_or_insert(format!("the log of latencies could not be written: {cause}"));
-        }
-        let worst_floor_us = floor.as_ref().map_or(0, |floor| floor.lateness.max_us());
-        let slack_us = collector.lag().max.max(worst_floor_us);
-        let end = RunEnd { at_us: self.clock.now_us(), slack_us, lost_lines: 0, tripwire };
-        let mut written = history.finish(&end);
-        let mut run_queue_wait_share = costs.run_queue_wait_share();
-        let (mut agents_peak, mut connections_held) = (agents.peak(), network.peak_own());
-        if let Some(merge) = &merge {
-            trouble = trouble.and(merge.done().trouble_with_losses());
-            run_queue_wait_share = run_queue_wait_share.max(merge.used().run_queue_wait_share);
-            (agents_peak, connections_held) = (merge.peak().registered, merge.peak().own_open);
-            written = parts::gathered(path, merge, &end, written);
-        }
-        Ok(Finished {
-            scenario: self.scenario,
-            plan: &self.plan,
-            target: &self.target,
-            ending,
-            ended_us,
-            last_output: with(self.watched, RegistryProcess::last_output).unwrap_or_default(),
-            agents_peak,
-            workers: u64::from(self.workers),
-            run_queue_wait_share,
-            collector,
-            faults: recovery.reports(),
-            fault_end,
-            begin_us,
-            costs,
-            trouble,
-            floor,
-            written,
-            tripwire,
-            shortest_period_us: self.plan.shortest_period_us().unwrap_or(u64::MAX),
-            // The last agent may have come in the last moment, its connection not yet.
-            connections_wanted: self.plan.own_connections(ended_us.saturating_sub(CONNECT_TIME_US)),
-            connections_held,
-        }
-        .outcome(&self.plan_hash, &self.started_at))
-    }
-}
-
-/// A run whose loop has ended.
-struct Ended<'a> {
-    floor: Worker<Floor>,
-    ending: Ending,
-    /// When the plan was followed no longer, microseconds since it began.
-    ended_us: u64,
-    fault_end: FaultEnd,
-    /// Where the whole history goes.
-    history: &'a Path,
 }
 
 /// Asks the registry process something; `None` where it is not the harness's own.
 fn with<T>(watched: &Watched, ask: impl FnOnce(&RegistryProcess) -> T) -> Option<T> {
     watched.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ask)
+}
+
+/// Microseconds since 1970.
+fn unix_us(wall: SystemTime) -> u64 {
+    wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, micros)
+}
+
+fn rfc3339(wall: SystemTime) -> String {
+    humantime::format_rfc3339_millis(wall).to_string()
 }

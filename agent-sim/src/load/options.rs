@@ -1,11 +1,13 @@
 //! How a run is run, how it goes, and what prevents one.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 
 use super::gang::WorkerError;
 use super::progress::Progress;
+use crate::plan::share::Share;
 use crate::target::TargetError;
 
 /// How a run is run, beside its scenario.
@@ -19,10 +21,32 @@ pub struct LoadOptions {
     pub history: PathBuf,
     /// Whether each call carries a `traceparent`.
     pub traceparent: bool,
+    /// Which part of a run it is; `None`: it is whole.
+    pub part: Option<Part>,
     /// Becomes true when the user wants the run to end.
     pub interrupt: watch::Receiver<bool>,
     /// Is told once a second how it goes; closed when the run is over.
     pub progress: watch::Sender<Progress>,
+}
+
+/// A part of a run of which other processes, perhaps on other machines, make the other parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Which part, from 1.
+    pub number: u32,
+    /// How many parts there are.
+    pub of: u32,
+    /// Its share of the agents.
+    pub share: Share,
+    /// When the plan begins; `None`: as soon as all is ready.
+    pub start: Option<SystemTime>,
+}
+
+impl Part {
+    /// The part of this number, from 1, of so many; `None` where there is no such part.
+    pub fn new(number: u32, of: u32, start: Option<SystemTime>) -> Option<Self> {
+        Some(Self { number, of, share: Share::of(number, of)?, start })
+    }
 }
 
 /// What prevents a run.
@@ -58,6 +82,26 @@ pub enum LoadError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// What the parts of a run are put together from cannot be written.
+    #[error(
+        "cannot create the events of this shard beside {}: {source}; choose an output folder that can be written",
+        path.display()
+    )]
+    Kept {
+        /// Beside which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The plan was to begin before all was ready.
+    #[error(
+        "this shard was ready {late_ms} ms too late for its start; nothing was called: begin all shards again, with a \
+         later --start-at"
+    )]
+    Late {
+        /// By so much, milliseconds.
+        late_ms: u64,
     },
     /// The registry's address leads nowhere.
     #[error("cannot find out where {url} is: {cause}; is the name right?")]

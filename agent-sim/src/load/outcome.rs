@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use reports::result::{
-    AgentCounts, CallStats, FaultReport, GeneratorReport, Interval, PhaseReport, TargetReport,
-    ThresholdReport,
+    AgentCounts, CallStats, FaultReport, GeneratorReport, Interval, PhaseReport, ProcessCost, Shard,
+    TargetReport, ThresholdReport,
 };
 use scenarios::model::{Scenario, TargetKind};
 
@@ -14,7 +14,7 @@ use super::faults::FaultEnd;
 use super::sampler::{Costs, micros_as_seconds};
 use super::worker::Floor;
 use crate::history_writer::Written;
-use crate::plan::Plan;
+use crate::plan::{PhaseSpan, Plan};
 use crate::target::Target;
 use crate::validity::{Evidence, causes};
 
@@ -52,6 +52,8 @@ pub struct LoadOutcome {
     pub started_at: String,
     /// How long the plan was followed, milliseconds.
     pub duration_ms: u64,
+    /// Which part of a run it is, where it is one; what the judge knows of it is left to be filled in.
+    pub shard: Option<Shard>,
 }
 
 /// A run that is over.
@@ -82,6 +84,8 @@ pub(super) struct Finished<'a> {
     pub(super) shortest_period_us: u64,
     pub(super) connections_wanted: u64,
     pub(super) connections_held: u64,
+    pub(super) in_flight_limit: u32,
+    pub(super) shard: Option<Shard>,
 }
 
 impl Finished<'_> {
@@ -89,14 +93,18 @@ impl Finished<'_> {
         let floors_us = self.floor.as_ref().map(Floor::p999_by_phase_us).unwrap_or_default();
         let thresholds = self.collector.thresholds(&self.faults, &floors_us);
         let calls = self.collector.judged_stats();
+        let invalid = [causes(&self.evidence()), self.fault_end.invalid.clone()].concat();
+        let failed = self.failures();
+        let (told, also) = (invalid.clone(), failed.clone());
+        let shard = self.shard.clone().map(|shard| Shard { invalid: told, failed: also, ..shard });
         LoadOutcome {
             plan_hash: plan_hash.to_owned(),
             interrupted: matches!(self.ending, Ending::Interrupted),
-            invalid: [causes(&self.evidence()), self.fault_end.invalid.clone()].concat(),
-            failed: self.failures(),
-            agents: AgentCounts { planned: u64::from(self.plan.agents()), peak: self.agents_peak },
+            invalid,
+            failed,
+            agents: AgentCounts { planned: u64::from(self.plan.counted()), peak: self.agents_peak },
             calls,
-            phases: self.phases(),
+            phases: phase_reports(self.plan, &self.collector, self.ended_us, &self.costs.phases),
             thresholds,
             begin_us: self.begin_us,
             target: self.target_report(),
@@ -105,6 +113,7 @@ impl Finished<'_> {
             faults: self.faults,
             started_at: started_at.to_owned(),
             duration_ms: self.ended_us / 1_000,
+            shard,
         }
     }
 
@@ -125,25 +134,6 @@ impl Finished<'_> {
             "the registry process ended by itself (noticed {:.1} s into the run, in phase `{phase}`{said})",
             micros_as_seconds(self.ended_us)
         )
-    }
-
-    fn phases(&self) -> Vec<PhaseReport> {
-        let report = |(index, phase): (usize, &crate::plan::PhaseSpan)| {
-            // A phase that was cut short is told by the rate while it lasted.
-            let seconds = micros_as_seconds(phase.end_us.min(self.ended_us).saturating_sub(phase.start_us));
-            let (planned, sent) = self.collector.counts(index);
-            PhaseReport {
-                name: phase.name.clone(),
-                kind: phase.kind.name().to_owned(),
-                start_ms: phase.start_us / 1_000,
-                end_ms: phase.end_us / 1_000,
-                planned_per_second: per(planned, seconds).unwrap_or_default(),
-                sent_per_second: per(sent, seconds).unwrap_or_default(),
-                calls: self.collector.phase_stats(index),
-                target: self.costs.phases.get(index).copied().unwrap_or_default(),
-            }
-        };
-        self.plan.phases().iter().enumerate().map(report).collect()
     }
 
     fn target_report(&self) -> TargetReport {
@@ -174,7 +164,7 @@ impl Finished<'_> {
             lag_us: self.collector.lag(),
             timer_floor_us: self.floor.as_ref().map(|floor| floor.lateness.percentiles()).unwrap_or_default(),
             peak_in_flight: count(self.trouble.peak_in_flight),
-            in_flight_limit: u64::from(self.scenario.max_in_flight),
+            in_flight_limit: u64::from(self.in_flight_limit),
             lost_history_lines: self.written.lost_lines,
             workers: self.workers,
             connections_wanted: self.connections_wanted,
@@ -198,7 +188,7 @@ impl Finished<'_> {
             own_misses: self.collector.own_misses(),
             run_queue_wait_share: self.run_queue_wait_share,
             held_back: self.trouble.held_back,
-            in_flight_limit: u64::from(self.scenario.max_in_flight),
+            in_flight_limit: u64::from(self.in_flight_limit),
             descriptor_failures: self.trouble.descriptor_failures,
             port_failures: self.trouble.port_failures,
             connections_wanted: self.connections_wanted,
@@ -209,6 +199,31 @@ impl Finished<'_> {
             breakdowns,
         }
     }
+}
+
+/// The phases of a run whose plan was followed until `ended_us`, with what the registry used in each.
+pub(super) fn phase_reports(
+    plan: &Plan,
+    collector: &Collector,
+    ended_us: u64,
+    costs: &[ProcessCost],
+) -> Vec<PhaseReport> {
+    let report = |(index, phase): (usize, &PhaseSpan)| {
+        // A phase that was cut short is told by the rate while it lasted.
+        let seconds = micros_as_seconds(phase.end_us.min(ended_us).saturating_sub(phase.start_us));
+        let (planned, sent) = collector.counts(index);
+        PhaseReport {
+            name: phase.name.clone(),
+            kind: phase.kind.name().to_owned(),
+            start_ms: phase.start_us / 1_000,
+            end_ms: phase.end_us / 1_000,
+            planned_per_second: per(planned, seconds).unwrap_or_default(),
+            sent_per_second: per(sent, seconds).unwrap_or_default(),
+            calls: collector.phase_stats(index),
+            target: costs.get(index).copied().unwrap_or_default(),
+        }
+    };
+    plan.phases().iter().enumerate().map(report).collect()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a run makes far fewer than 2^53 calls")]

@@ -136,7 +136,7 @@ impl Outline {
             start_ms: phase.start_us / 1_000,
             end_ms: phase.end_us / 1_000,
         });
-        Self { name: name.to_owned(), phases: phases.collect(), agents: u64::from(plan.agents()) }
+        Self { name: name.to_owned(), phases: phases.collect(), agents: u64::from(plan.counted()) }
     }
 }
 

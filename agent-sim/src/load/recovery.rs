@@ -89,7 +89,8 @@ impl Recovery {
             let next_us = starts.iter().copied().find(|us| *us > fault.start_us);
             fault.until_us = next_us.unwrap_or(u64::MAX);
             // Where nobody comes back, the first success is that of whoever still lives.
-            if !(0..plan.agents()).any(|agent| fault.affects(plan, agent)) {
+            let mut counted = (0..plan.agents()).filter(|agent| plan.counts(*agent));
+            if !counted.any(|agent| fault.affects(plan, agent)) {
                 fault.affected = Affected::All;
             }
         }

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::dialect;
 use crate::history_writer::HistoryWriter;
 use crate::plan::schedule::Schedule;
+use crate::plan::share::Share;
 use crate::plan::{Plan, micros};
 use crate::target;
 use crate::tripwire;
@@ -33,10 +34,8 @@ pub(super) struct Assignment {
     /// The scenario's text, all assignments applied.
     pub(super) scenario: String,
     pub(super) seed: u64,
-    /// Agents whose number has this remainder are its own,
-    pub(super) shard: u32,
-    /// divided by this.
-    pub(super) shards: u32,
+    /// The agents that are its own.
+    pub(super) share: Share,
     /// Of the run's clock.
     pub(super) origin_ns: u64,
     pub(super) url: String,
@@ -59,11 +58,6 @@ pub(super) struct Assignment {
 }
 
 impl Assignment {
-    /// Whether an agent is its own.
-    fn has(&self, agent: u32) -> bool {
-        agent.checked_rem(self.shards) == Some(self.shard)
-    }
-
     fn scenario(&self) -> Result<Scenario, WorkerError> {
         let parse = |set: &[String]| scenarios::parse("the scenario", &self.scenario, set);
         // A description's path counted from the folder of a file that is not known here.
@@ -98,7 +92,8 @@ pub fn work(input: impl Read + Send + 'static, out: impl Write + Send + 'static)
     let mut teller = Teller::start(out).map_err(|error| wrong("there is no thread to tell", error))?;
     teller.tell(&Message::Ready);
     let watched: Watched = Arc::new(Mutex::new(None));
-    let limit = share_of(scenario.max_in_flight, own.shard, own.shards);
+    // Each has room for one call at least.
+    let limit = own.share.count(scenario.max_in_flight).max(1);
     let parts = Parts {
         scenario: &scenario,
         plan: &plan,
@@ -119,7 +114,7 @@ pub fn work(input: impl Read + Send + 'static, out: impl Write + Send + 'static)
     let mut driver = assemble(parts).map_err(|error| wrong("there is no poller", error))?;
     driver.traced_by = own.traceparent.then_some(own.seed);
     let mut schedule =
-        Schedule::new(Arc::clone(&plan)).only(|agent| agent.is_some_and(|agent| own.has(agent)));
+        Schedule::new(Arc::clone(&plan)).only(|agent| agent.is_some_and(|agent| own.share.has(agent)));
     line.clear();
     input.read_line(&mut line).map_err(|error| wrong("standard input cannot be read", error))?;
     // The other process has given up before it began.
@@ -163,12 +158,6 @@ fn until_the_end(mut input: impl Read + Send + 'static) -> Result<watch::Receive
     Ok(interrupt)
 }
 
-/// One's part of a whole that all parts make up, at least 1.
-pub(super) fn share_of(whole: u32, shard: u32, shards: u32) -> u32 {
-    let shards = shards.max(1);
-    (whole / shards + u32::from(shard < whole % shards)).max(1)
-}
-
 fn wrong(what: &str, error: impl std::fmt::Display) -> WorkerError {
     WorkerError(format!("{what}: {error}"))
 }
@@ -176,13 +165,6 @@ fn wrong(what: &str, error: impl std::fmt::Display) -> WorkerError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_parts_of_a_bound_make_up_the_whole_and_none_is_nothing() {
-        let parts =
-            |whole, shards| (0..shards).map(|shard| share_of(whole, shard, shards)).collect::<Vec<_>>();
-        assert_eq!((parts(512, 3), parts(2, 3)), (vec![171, 171, 170], vec![1, 1, 1]));
-    }
 
     #[test]
     fn what_is_no_assignment_is_refused_in_words() {

@@ -11,7 +11,7 @@ use super::ledger::{Event, Standing};
 use super::merge::{Message, Used};
 
 /// A frame of this size is handed over.
-const FRAME_BYTES: usize = 64 * 1024;
+pub(super) const FRAME_BYTES: usize = 64 * 1024;
 
 /// No frame is longer.
 const LONGEST_FRAME_BYTES: usize = 2 * FRAME_BYTES;
@@ -133,15 +133,13 @@ impl Teller {
 }
 
 /// Appends a message; `None` where it cannot be said.
-fn append(bytes: &mut Vec<u8>, message: &impl Serialize) -> Option<()> {
+pub(super) fn append(bytes: &mut Vec<u8>, message: &impl Serialize) -> Option<()> {
     postcard::to_io(message, bytes).ok().map(drop)
 }
 
 fn write_all(mut out: impl Write, frames: &Receiver<Frame>) {
     while let Ok(frame) = frames.recv() {
-        let length = u32::try_from(frame.bytes.len()).unwrap_or_default().to_le_bytes();
-        let written =
-            out.write_all(&length).and_then(|()| out.write_all(&frame.bytes)).and_then(|()| out.flush());
+        let written = write_frame(&mut out, &frame.bytes).and_then(|()| out.flush());
         // The other process is gone, and with it the run.
         if written.is_err() {
             return;
@@ -149,11 +147,21 @@ fn write_all(mut out: impl Write, frames: &Receiver<Frame>) {
     }
 }
 
-/// The messages of the next frame; `None` at the end.
+/// Writes a frame: its length, then its messages.
+///
+/// # Errors
+/// What `out` says.
+pub(super) fn write_frame(out: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
+    let length = u32::try_from(bytes.len()).unwrap_or_default().to_le_bytes();
+    out.write_all(&length)?;
+    out.write_all(bytes)
+}
+
+/// The bytes of the next frame; `None` at the end.
 ///
 /// # Errors
 /// When what comes is no frame.
-pub(super) fn read_frame(from: &mut impl Read) -> std::io::Result<Option<Vec<Message>>> {
+pub(super) fn read_frame(from: &mut impl Read) -> std::io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length) {
         Ok(()) => {}
@@ -166,12 +174,20 @@ pub(super) fn read_frame(from: &mut impl Read) -> std::io::Result<Option<Vec<Mes
     }
     let mut bytes = vec![0; length];
     from.read_exact(&mut bytes)?;
-    let mut rest = bytes.as_slice();
+    Ok(Some(bytes))
+}
+
+/// The messages of a frame.
+///
+/// # Errors
+/// When it has something else in it.
+pub(super) fn messages_of(frame: &[u8]) -> std::io::Result<Vec<Message>> {
+    let mut rest = frame;
     let mut messages = Vec::new();
     while !rest.is_empty() {
         let (message, further) = postcard::take_from_bytes(rest).map_err(std::io::Error::other)?;
         messages.push(message);
         rest = further;
     }
-    Ok(Some(messages))
+    Ok(messages)
 }

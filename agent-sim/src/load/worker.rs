@@ -99,6 +99,10 @@ pub(super) fn measure_floor(
     Worker::start(CONTROL_THREAD, move |stop| {
         let by_phase = ends_us.iter().map(|_| Durations::default()).collect();
         let mut floor = Floor { lateness: Durations::default(), by_phase };
+        // A plan that begins at a given instant is waited for.
+        if !stop.sleep_until_us(clock, begin_us) {
+            return floor;
+        }
         loop {
             let due_us = clock.now_us() + 1_000;
             if !stop.sleep_until_us(clock, due_us) {

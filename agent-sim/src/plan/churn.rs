@@ -1,6 +1,8 @@
 //! Agents that are replaced one after the other, worked out when asked for: however long a churn goes on, it takes four
 //! bytes an agent.
 
+use super::share::Share;
+
 /// A churn. Replacement `k` strikes the member of rank `k` modulo their number, so that all take their turn.
 #[derive(Debug)]
 pub(super) struct Churn {
@@ -15,6 +17,8 @@ pub(super) struct Churn {
     pub(super) leaves: bool,
     /// Of each agent; [`NOBODY`] for one that does not take part.
     ranks: Vec<u32>,
+    /// How many of those below each rank are counted; empty where all are.
+    counted: Vec<u32>,
 }
 
 /// The rank of an agent that does not take part.
@@ -38,7 +42,7 @@ impl Churn {
             false => u64::MAX,
         };
         let down_us = down_us.clamp(1, turn_us.max(1));
-        Self { start_us, length_us, down_us, total, members, leaves, ranks }
+        Self { start_us, length_us, down_us, total, members, leaves, ranks, counted: Vec::new() }
     }
 
     /// When an agent next ends, at `from_us` or later.
@@ -57,9 +61,32 @@ impl Churn {
         self.cut_us(agent, from_us.saturating_sub(self.down_us)).map(|cut_us| cut_us + self.down_us)
     }
 
-    /// How many are away at an instant.
+    /// Lets only these agents count in [`Self::away`].
+    pub(super) fn count_only(&mut self, share: Share) {
+        let members = usize::try_from(self.members).unwrap_or_default();
+        let mut has_rank = vec![false; members];
+        for (agent, rank) in (0_u32..).zip(&self.ranks).filter(|(_, rank)| **rank != NOBODY) {
+            let place = usize::try_from(*rank).ok().and_then(|rank| has_rank.get_mut(rank));
+            place.into_iter().for_each(|place| *place = share.has(agent));
+        }
+        let sums = has_rank.iter().scan(0_u32, |sum, counts| {
+            *sum += u32::from(*counts);
+            Some(*sum)
+        });
+        self.counted = std::iter::once(0).chain(sums).collect();
+    }
+
+    /// How many of the agents that are counted are away at an instant.
     pub(super) fn away(&self, instant_us: u64) -> u64 {
-        self.until(Some(instant_us)) - self.until(instant_us.checked_sub(self.down_us))
+        let before = self.until(instant_us.checked_sub(self.down_us));
+        self.of_counted(self.until(Some(instant_us))) - self.of_counted(before)
+    }
+
+    /// How many of so many replacements strike agents that are counted.
+    fn of_counted(&self, replacements: u64) -> u64 {
+        let Some(all) = self.counted.last().filter(|_| self.members > 0) else { return replacements };
+        let rest = usize::try_from(replacements % self.members).ok().and_then(|rest| self.counted.get(rest));
+        replacements / self.members * u64::from(*all) + rest.copied().map_or(0, u64::from)
     }
 
     fn instant_us(&self, number: u64) -> u64 {

@@ -5,6 +5,7 @@ use scenarios::model::{FaultKind, Fleet, PhaseKind};
 use super::chance::{Draws, Question, rank, share};
 use super::churn::{Churn, NOBODY};
 use super::faults::PlannedFault;
+use super::share::Share;
 use super::{PhaseSpan, micros};
 
 /// A stretch in which an agent's process runs.
@@ -25,7 +26,7 @@ pub(super) struct Lives {
     /// Where each agent's lives begin in `lives`, with the end of all as its last entry.
     first: Vec<u32>,
     churns: Vec<Churn>,
-    /// All starts in order, and all ends.
+    /// All starts of the agents that are counted, in order, and all ends.
     starts: Vec<u64>,
     ends: Vec<u64>,
 }
@@ -133,7 +134,16 @@ impl Lives {
         })
     }
 
-    /// How many agents live at an instant.
+    /// Lets only these agents count in [`Self::alive_at`].
+    pub(super) fn count_only(&mut self, share: Share) {
+        let counted = |agent: &usize| u32::try_from(*agent).is_ok_and(|agent| share.has(agent));
+        let own = (0..self.first.len()).filter(counted).flat_map(|agent| self.of(agent));
+        let (starts, ends) = edges(own);
+        (self.starts, self.ends) = (starts, ends);
+        self.churns.iter_mut().for_each(|churn| churn.count_only(share));
+    }
+
+    /// How many of the agents that are counted live at an instant.
     pub(super) fn alive_at(&self, instant_us: u64) -> u64 {
         let until = |instants: &[u64]| instants.partition_point(|one| *one <= instant_us) as u64;
         let away: u64 = self.churns.iter().map(|churn| churn.away(instant_us)).sum();
@@ -159,13 +169,21 @@ impl Lives {
             lives.extend(member.lives.into_iter().map(Stored::of));
         }
         first.push(u32::try_from(lives.len()).unwrap_or(u32::MAX));
-        let mut starts: Vec<u64> = lives.iter().map(|life| life.start_us).collect();
-        let mut ends: Vec<u64> =
-            lives.iter().map(|life| life.end_us()).filter(|end_us| *end_us != u64::MAX).collect();
-        starts.sort_unstable();
-        ends.sort_unstable();
+        let (starts, ends) = edges(&lives);
         Self { lives, first, churns, starts, ends }
     }
+}
+
+/// When lives start, in order, and when they end.
+fn edges<'l>(lives: impl IntoIterator<Item = &'l Stored>) -> (Vec<u64>, Vec<u64>) {
+    let (mut starts, mut ends) = (Vec::new(), Vec::new());
+    for life in lives {
+        starts.push(life.start_us);
+        ends.extend(Some(life.end_us()).filter(|end_us| *end_us != u64::MAX));
+    }
+    starts.sort_unstable();
+    ends.sort_unstable();
+    (starts, ends)
 }
 
 /// What a fault does to the lives of agents; `number` is its place among all faults.

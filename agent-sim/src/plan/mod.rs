@@ -5,6 +5,7 @@
 //! - [`lives`]: when each agent starts, ends and comes back; [`churn`]: the part of it that would not fit into memory.
 //! - [`faults`]: what goes wrong on purpose, and whom it strikes.
 //! - [`schedule`]: every agent's instants, merged lazily in their order; [`calendar`] keeps that order.
+//! - [`share`]: which agents are whose, where several processes or machines follow one plan.
 
 mod calendar;
 mod chance;
@@ -13,6 +14,7 @@ pub mod faults;
 pub mod identity;
 pub mod lives;
 pub mod schedule;
+pub mod share;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use sha2::{Digest, Sha256};
 use self::faults::{LastLot, PlannedFault};
 use self::lives::{Life, Lives};
 use self::schedule::{Action, Schedule};
+use self::share::Share;
 
 /// Above this number of agents the harness reads the whole list at the ends of phases only.
 pub const MOST_AGENTS_OBSERVED_STEADILY: u32 = 20_000;
@@ -41,6 +44,8 @@ pub struct Plan {
     last_lots: Vec<LastLot>,
     lives: Lives,
     agents: u32,
+    /// Whose lives are counted.
+    share: Share,
 }
 
 /// A fleet and where its agents begin among those of all fleets.
@@ -87,9 +92,27 @@ impl Plan {
         }
         let faults = faults::planned(scenario, &phases);
         let lives = Lives::new(seed, &scenario.fleets, &phases, &faults);
-        let mut plan = Self { seed, fleets, phases, faults, last_lots: Vec::new(), lives, agents };
+        let mut plan =
+            Self { seed, fleets, phases, faults, last_lots: Vec::new(), lives, agents, share: Share::WHOLE };
         plan.last_lots = plan.last_lots();
         plan
+    }
+
+    /// The same plan, of which only this share of the agents is counted: who should live, who has a connection of its
+    /// own. What each agent does, and when, stays as it is.
+    pub fn counting(mut self, share: Share) -> Self {
+        self.lives.count_only(share);
+        Self { share, ..self }
+    }
+
+    /// Whether an agent is counted.
+    pub fn counts(&self, agent: u32) -> bool {
+        self.share.has(agent)
+    }
+
+    /// How many agents are counted.
+    pub fn counted(&self) -> u32 {
+        self.share.count(self.agents)
     }
 
     /// How many agents there are; their numbers are the ones below this.
@@ -131,7 +154,7 @@ impl Plan {
         self.lives.next(agent, from_us)
     }
 
-    /// How many agents should live at an instant.
+    /// How many of the agents that are counted should live at an instant.
     pub fn should_live(&self, instant_us: u64) -> u64 {
         self.lives.alive_at(instant_us)
     }
@@ -141,10 +164,11 @@ impl Plan {
         self.fleet_of(agent).is_some_and(|(_, fleet, _)| fleet.connections == Connections::Own)
     }
 
-    /// Most agents with connections of their own that live at one time before `until_us`.
+    /// Most of the agents that are counted with connections of their own that live at one time before `until_us`.
     pub fn own_connections(&self, until_us: u64) -> u64 {
         let mut changes = Vec::new();
-        for agent in (0..self.agents).filter(|agent| self.has_own_connection(*agent)) {
+        let counted = (0..self.agents).filter(|agent| self.counts(*agent));
+        for agent in counted.filter(|agent| self.has_own_connection(*agent)) {
             for life in self.lives(agent).iter().filter(|life| life.start_us < until_us) {
                 changes.push((life.start_us, 1_i64));
                 changes.extend(life.crash_us.map(|crash_us| (crash_us, -1)));

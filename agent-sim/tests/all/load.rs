@@ -118,6 +118,7 @@ pub(crate) async fn run_with(
         seed: 11,
         reference_program: PathBuf::from("/nowhere/wallflower"),
         traceparent: false,
+        part: None,
         history: history.clone(),
         interrupt,
         progress,

@@ -1,6 +1,7 @@
 //! The plan: a pure function of scenario and seed.
 
 mod declared;
+mod parts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_sim::plan::schedule::{Action, Schedule};
+use agent_sim::plan::share::Share;
 use agent_sim::plan::{Plan, plan_hash};
 use proptest::prelude::*;
 use scenarios::model::{BadNetwork, FaultKind, InjectedFault, PhaseKind, Popularity, Scenario};
@@ -223,7 +224,7 @@ fn popular_capabilities_are_offered_and_wanted_more_often() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The count by formula is the count by looking at every agent.
+    /// The count by formula is the count by looking at every agent, of the whole and of a part.
     #[test]
     fn who_should_live_can_be_counted_at_every_instant(
         seed in any::<u64>(),
@@ -232,11 +233,14 @@ proptest! {
         down_ms in 0_u64..20_000,
         graceful in any::<bool>(),
         instants in prop::collection::vec(0_u64..490 * SECOND_US, 20),
+        parts in 1_u32..5,
     ) {
         let down = Duration::from_millis(down_ms);
         let churn = FaultKind::Churn { per_minute, lasting: seconds(200), down, graceful };
         let scenario = struck(agents, &[(0, CRASH), (11, churn), (240, DEPLOY), (270, HERD), (280, LEAVE)]);
-        let plan = Plan::new(&scenario, seed);
+        let share = Share::of(seed as u32 % parts + 1, parts).unwrap();
+        let (plan, part) = (Plan::new(&scenario, seed), Plan::new(&scenario, seed).counting(share));
+        prop_assert_eq!(part.counted() as usize, (0..agents).filter(|agent| share.has(*agent)).count());
         for agent in 0..agents {
             let lives = plan.lives(agent);
             for pair in lives.windows(2) {
@@ -246,12 +250,14 @@ proptest! {
         }
         let cuts: Vec<u64> = ended(&plan).iter().map(|(_, end_us, _)| *end_us).collect();
         for instant_us in instants.into_iter().chain(cuts.iter().copied()).chain(cuts.iter().map(|cut| cut + 1)) {
-            let alive = (0..agents).filter(|agent| {
+            let alive: Vec<u32> = (0..agents).filter(|agent| {
                 plan.lives(*agent).iter().any(|life| {
                     life.start_us <= instant_us && life.crash_us.is_none_or(|end_us| instant_us < end_us)
                 })
-            });
-            prop_assert_eq!(plan.should_live(instant_us), alive.count() as u64, "at {}", instant_us);
+            }).collect();
+            prop_assert_eq!(plan.should_live(instant_us), alive.len() as u64, "at {}", instant_us);
+            let own = alive.iter().filter(|agent| share.has(**agent)).count();
+            prop_assert_eq!(part.should_live(instant_us), own as u64, "part, at {}", instant_us);
         }
     }
 }

@@ -87,6 +87,12 @@ impl Freshness {
         }
     }
 
+    /// All that was measured, by name.
+    pub(super) fn durations(&self) -> BTreeMap<&'static str, Durations> {
+        let measured = FIGURES.iter().zip(&self.figures).filter(|(_, durations)| durations.count() > 0);
+        measured.map(|((name, _), durations)| (*name, durations.clone())).collect()
+    }
+
     /// Those that something was measured for.
     pub(super) fn reports(&self) -> Vec<FreshnessReport> {
         let figures = FIGURES.iter().zip(&self.figures).filter(|(_, durations)| durations.count() > 0);

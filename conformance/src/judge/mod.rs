@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
+use agent_sim::measure::Durations;
 use reports::history::{Line, LineRef, Policy};
 use reports::result::{FreshnessReport, RequirementReport, RequirementVerdict};
 
@@ -94,6 +95,8 @@ pub struct Judgement {
     pub claims: Vec<String>,
     /// How late views showed what had changed.
     pub freshness: Vec<FreshnessReport>,
+    /// The same in full, by name.
+    pub freshness_durations: BTreeMap<&'static str, Durations>,
     /// How late they showed it at the worst, by tenth of a second in which it was seen: its beginning on the history's
     /// clock, and the lateness, microseconds.
     pub freshness_worst_us: Vec<(u64, u64)>,
@@ -236,6 +239,7 @@ fn judge_source(source: &Source<'_>, ask: &Ask) -> Result<Judgement, JudgeError>
         seed: evidence.header.seed,
         claims,
         freshness: tallies.freshness.reports(),
+        freshness_durations: tallies.freshness.durations(),
         freshness_worst_us: tallies.freshness.worst_us(),
         wrong_expiries: wrong.count,
         wrong_expiry_instants_us: wrong.instants_us.clone(),

@@ -33,6 +33,12 @@ pub fn unfit(report: &RunReport) -> Option<String> {
     if report.kind != Kind::Loadtest {
         return Some("it is no load test".to_owned());
     }
+    if let Some(shard) = &report.shard {
+        return Some(format!(
+            "it is shard {} of {}: `wallflower report merge` makes a run of all of them",
+            shard.number, shard.of
+        ));
+    }
     if report.interrupted {
         return Some("it was interrupted".to_owned());
     }
@@ -85,9 +91,22 @@ pub fn differing_seeds(a: &[u64], b: &[u64]) -> Option<String> {
 }
 
 fn differing_scenarios(a: &str, b: &str) -> Vec<String> {
+    differing_keys(a, b, &MAY_DIFFER)
+}
+
+/// What differs in two scenarios, in sentences; empty when they are one and the same.
+pub fn differing_texts(a: &str, b: &str) -> Vec<String> {
+    let mut found = if a == b { Vec::new() } else { differing_keys(a, b, &[]) };
+    if found.is_empty() && a != b {
+        found.push("the texts of the scenarios differ, though not in what they say".to_owned());
+    }
+    found
+}
+
+fn differing_keys(a: &str, b: &str, may_differ: &[&str]) -> Vec<String> {
     let read = |text: &str| -> Option<Table> {
         let mut table: Table = text.parse().ok()?;
-        MAY_DIFFER.iter().for_each(|key| drop(table.remove(*key)));
+        may_differ.iter().for_each(|key| drop(table.remove(*key)));
         Some(table)
     };
     let (Some(a), Some(b)) = (read(a), read(b)) else {

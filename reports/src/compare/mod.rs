@@ -22,7 +22,7 @@ use crate::result::RunReport;
 use figures::Figure;
 use statistics::Scale;
 
-pub use comparable::{Terms, differing_seeds, differing_terms, unfit};
+pub use comparable::{Terms, differing_seeds, differing_terms, differing_texts, unfit};
 pub use figures::Unit;
 pub use gate::{Gate, hold_against};
 pub use page::write_page;

@@ -66,6 +66,7 @@ fn run(p99: u64, hold: u64, started_at: &str) -> RunReport {
         freshness: Vec::new(),
         baseline: None,
         shard: None,
+        merged: None,
         scenario_text: TEXT.into(),
     }
 }

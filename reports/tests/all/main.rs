@@ -9,5 +9,6 @@ mod intervals;
 mod page;
 mod sample;
 mod schema;
+mod shards;
 mod terminal;
 mod verdict;

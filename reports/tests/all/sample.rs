@@ -92,6 +92,7 @@ pub(crate) fn passed() -> RunReport {
         freshness: Vec::new(),
         baseline: None,
         shard: None,
+        merged: None,
         calls,
     }
 }

@@ -1,9 +1,10 @@
 //! docs/report.schema.json: made from the types, closed, and every member told with its unit.
 
-use reports::result::{Proof, RunReport, Shard};
+use reports::result::{MergedReport, Proof, RunReport, Shard};
 use serde_json::{Value, json};
 
 use crate::sample;
+use crate::shards::merged_shard;
 
 const PUBLISHED: &str = include_str!("../../../docs/report.schema.json");
 
@@ -35,8 +36,10 @@ fn every_sample_is_as_the_schema_says() {
 
 #[test]
 fn the_schema_is_closed_wherever_a_member_may_stand() {
-    let shard = Some(Shard { number: 1, of: 2 });
-    let mut whole = RunReport { shard, ..sample::failed() };
+    let shard = Some(Shard { number: 1, of: 2, ..Shard::default() });
+    let part = merged_shard(1);
+    let merged = Some(MergedReport { shards: vec![part], ..MergedReport::default() });
+    let mut whole = RunReport { shard, merged, ..sample::failed() };
     whole.requirements[2].proof = Some(Proof::default());
     let whole = serde_json::to_value(whole).unwrap();
     for place in [
@@ -56,6 +59,9 @@ fn the_schema_is_closed_wherever_a_member_may_stand() {
         "/freshness/0",
         "/baseline",
         "/shard",
+        "/shard/timer_floor",
+        "/merged",
+        "/merged/shards/0",
         "/requirements/2/proof",
     ] {
         let mut report = whole.clone();

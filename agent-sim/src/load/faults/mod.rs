@@ -25,6 +25,7 @@ use super::sampler::Watched;
 use crate::clock::Clock;
 use crate::plan::Plan;
 use crate::plan::faults::PlannedFault;
+use crate::plan::share::Share;
 use crate::proxy::{Proxy, ProxyHandle};
 use crate::target::Target;
 
@@ -33,6 +34,8 @@ use crate::target::Target;
 pub(super) struct Tools {
     /// Instant 0 of the plan on the run's clock.
     begin_us: u64,
+    /// The part of what is done that is done here.
+    share: Share,
     /// Where the list is read; `None` where a registry has none.
     reading: Option<Reading>,
     /// For the history.
@@ -41,11 +44,16 @@ pub(super) struct Tools {
 
 impl Tools {
     /// For faults of this registry, and the receiver of what they write into the history.
-    pub(super) fn new(target: &Target, address: SocketAddr, begin_us: u64) -> (Self, Receiver<Line>) {
+    pub(super) fn new(
+        target: &Target,
+        address: SocketAddr,
+        begin_us: u64,
+        share: Share,
+    ) -> (Self, Receiver<Line>) {
         let url = super::parts_of(target.client.url());
         let reading = Reading::new(address, url, target.client.authorization(), target.dialect.as_ref());
         let (lines, written) = std::sync::mpsc::channel();
-        (Self { begin_us, reading, lines }, written)
+        (Self { begin_us, share, reading, lines }, written)
     }
 }
 

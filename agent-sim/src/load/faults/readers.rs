@@ -77,7 +77,7 @@ pub(super) async fn read(fault: PlannedFault, tools: Tools, mut pace: Pace) -> F
             break;
         }
         let mut readers = JoinSet::new();
-        for _ in 0..connections {
+        for _ in 0..tools.share.count(connections) {
             readers.spawn(read_on(reading.clone(), bytes_per_second, pace.clock));
         }
         pace.until(to_us).await;

@@ -58,6 +58,7 @@ async fn what_prevents_a_run_says_what_where_and_what_to_do() {
         seed: 1,
         reference_program: PathBuf::from("/nowhere/wallflower"),
         traceparent: false,
+        part: None,
         history: PathBuf::from("/proc/no/such/history.jsonl"),
         interrupt: watch::Sender::new(false).subscribe(),
         progress: watch::Sender::default(),

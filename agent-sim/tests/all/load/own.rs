@@ -53,6 +53,7 @@ async fn each_call_carries_a_trace_of_its_own_where_it_is_asked_for() {
         seed: 11,
         reference_program: "/nowhere/wallflower".into(),
         traceparent: true,
+        part: None,
         history: history.clone(),
         interrupt: watch::Sender::new(false).subscribe(),
         progress: watch::Sender::<Progress>::default(),

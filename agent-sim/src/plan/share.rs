@@ -1,0 +1,71 @@
+//! Which agents of a plan are whose: a run may be spread over several processes, and over several machines. The plan is
+//! the same for all; each follows it for its own share of the agents.
+
+use serde::{Deserialize, Serialize};
+
+/// The agents whose number leaves a remainder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    remainder: u32,
+    divisor: u32,
+}
+
+impl Share {
+    /// All agents.
+    pub const WHOLE: Self = Self { remainder: 0, divisor: 1 };
+
+    /// The share of the part of this number, from 1, where there are so many; `None` where there is no such part.
+    pub fn of(number: u32, parts: u32) -> Option<Self> {
+        let remainder = number.checked_sub(1).filter(|remainder| *remainder < parts)?;
+        Some(Self { remainder, divisor: parts })
+    }
+
+    /// The share of a worker, from 0, of so many among whom this share is spread once more.
+    pub fn worker(self, worker: u32, workers: u32) -> Self {
+        Self { remainder: self.remainder + self.divisor * worker, divisor: self.divisor * workers.max(1) }
+    }
+
+    /// Whether an agent belongs to it.
+    pub fn has(self, agent: u32) -> bool {
+        agent.checked_rem(self.divisor) == Some(self.remainder)
+    }
+
+    /// Whether every agent does.
+    pub fn is_whole(self) -> bool {
+        self.divisor == 1
+    }
+
+    /// How many of so many things, numbered as agents are, belong to it.
+    pub fn count(self, whole: u32) -> u32 {
+        whole / self.divisor + u32::from(self.remainder < whole % self.divisor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_bound_make_up_the_whole() {
+        let parts = |whole, parts| {
+            (1..=parts).filter_map(|number| Some(Share::of(number, parts)?.count(whole))).collect::<Vec<_>>()
+        };
+        assert_eq!((parts(512, 3), parts(2, 3)), (vec![171, 171, 170], vec![1, 1, 0]));
+        assert_eq!((Share::of(0, 3), Share::of(4, 3)), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn every_agent_belongs_to_one_worker_of_one_part(agent in 0_u32..1_000_000, parts in 1_u32..100, workers in 1_u32..64) {
+            let parts: Vec<Share> = (1..=parts).filter_map(|number| Share::of(number, parts)).collect();
+            let owners = parts.iter().filter(|part| part.has(agent));
+            prop_assert_eq!(owners.count(), 1);
+            for part in parts {
+                let owners = (0..workers).filter(|worker| part.worker(*worker, workers).has(agent)).count();
+                prop_assert_eq!(owners, usize::from(part.has(agent)));
+            }
+        }
+    }
+}
