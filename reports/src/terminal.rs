@@ -7,6 +7,8 @@ use crate::words::{self, bytes, count, micros, one_line};
 
 /// Most lines of a timeline; the page has them all.
 const MAX_TIMELINE_LINES: usize = 20;
+/// Longest request, and answer, that is shown of a failure; the report has them whole.
+const MAX_PROOF: usize = 600;
 /// Most reasons; `report.json` has them all.
 const MAX_REASONS: usize = 10;
 /// Most faults; `report.json` has them all.
@@ -120,7 +122,7 @@ fn write_requirement(requirement: &RequirementReport, word: &str, out: &mut dyn 
     for line in requirement.timeline.iter().skip(left_out) {
         writeln!(out, "    | {}", one_line(line))?;
     }
-    for line in words::proof(requirement) {
+    for line in words::proof(requirement, MAX_PROOF) {
         writeln!(out, "    {line}")?;
     }
     Ok(())
