@@ -172,6 +172,8 @@ pub(crate) fn kind(kind: Kind) -> &'static str {
 pub(crate) fn sentence(report: &RunReport) -> String {
     if let Some(first) = report.reasons.first() {
         let first = one_line(first);
+        // Some reasons are sentences already.
+        let first = first.trim_end_matches('.');
         return match report.reasons.len() - 1 {
             0 => format!("{first}."),
             1 => format!("{first}; and 1 more reason."),

@@ -12,7 +12,7 @@ use reports::history::{KeptCall, KeptEnd, KeptLine};
 /// Calls that may wait to be written.
 const QUEUE: usize = 4096;
 
-/// The most bytes of a file, its last line left aside: more than twice what a whole run of the reference leaves.
+/// The most bytes of a file, its last line left aside: some ten times what a whole run of the reference leaves.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A file that is being written.
