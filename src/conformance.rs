@@ -25,12 +25,13 @@ use crate::cli::{Conformance, ROOM};
 use crate::replay::{self, FailedRun};
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 use asked::Asked;
+use proof::Spoken;
 
 mod asked;
 mod expected;
 mod list;
 pub(crate) mod page;
-mod proof;
+pub(crate) mod proof;
 mod version;
 
 pub(crate) fn conformance(arguments: &Conformance) -> Result<u8, Failure> {
@@ -150,10 +151,15 @@ fn requirements(
     rows.extend(not_asked);
     rows.sort_by_key(|row| REQUIREMENTS.iter().position(|known| known.id == row.id));
     let dialect = run::dialect(&asked.registry.target.dialect)?;
-    proof::fill(&mut rows, &folder.join(HISTORY), dialect.as_ref(), &outcome.target.url);
+    let spoken = Spoken { dialect: Some(dialect.as_ref()), url: &outcome.target.url };
+    let history = folder.join(HISTORY);
+    proof::fill(&mut rows, &history, spoken);
     // The calls of what was shrunk stand in a history of their own.
     if let Some(first) = outcome.shrunk.first() {
-        proof::fill(&mut rows, &first.history, dialect.as_ref(), &outcome.target.url);
+        proof::fill(&mut rows, &first.history, spoken);
+    }
+    if !rows.iter().any(|row| row.proof.is_some()) {
+        proof::discard_kept(&history);
     }
     Ok(rows)
 }

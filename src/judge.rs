@@ -7,6 +7,7 @@ use reports::result::{AgentCounts, Kind, RunReport};
 use reports::verdict::{Findings, decide};
 
 use crate::cli::Judge;
+use crate::conformance::proof::{self, Spoken};
 use crate::run::{self, Failure, USAGE};
 
 pub(crate) fn judge(arguments: &Judge) -> Result<u8, Failure> {
@@ -17,7 +18,11 @@ pub(crate) fn judge(arguments: &Judge) -> Result<u8, Failure> {
         ask.policies = Some(agent_sim::target::policies_in_ms(&policies));
         ask.transition_bound_ms = u64::try_from(bound.as_millis()).ok();
     }
-    let judgement = judge_file(&arguments.history, &ask).map_err(|error| Failure::new(USAGE, error))?;
+    let mut judgement = judge_file(&arguments.history, &ask).map_err(|error| Failure::new(USAGE, error))?;
+    let dialect = agent_sim::dialect::by_name(&judgement.dialect);
+    // Where the registry was is not in a history; what was kept beside it names the host.
+    let spoken = Spoken { dialect: dialect.as_deref(), url: "" };
+    proof::fill(&mut judgement.requirements, &arguments.history, spoken);
     let decision = decide(&Findings {
         requirements: &judgement.requirements,
         claimed: &judgement.claims,

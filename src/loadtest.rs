@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::cli::Loadtest;
 use crate::compare::{self, Side};
+use crate::conformance::proof::{self, Spoken};
 use crate::progress::{self, Show, Way};
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 
@@ -128,11 +129,14 @@ pub(crate) fn run_once(
 ) -> Result<(RunReport, u8), Failure> {
     let history = folder.join(HISTORY);
     let mut outcome = drive(scenario, &history, how)?;
-    let judgement = match judged(scenario, &history) {
+    let mut judgement = match judged(scenario, &history) {
         // A history that was cut off proves nothing, and the run says already why it is.
         Err(_) if !outcome.invalid.is_empty() => Judgement::default(),
         judged => judged?,
     };
+    let dialect = run::dialect(&scenario.target.dialect).ok();
+    let spoken = Spoken { dialect: dialect.as_deref(), url: &outcome.target.url };
+    proof::fill(&mut judgement.requirements, &history, spoken);
     fill_wrong_expiries(&mut outcome.faults, outcome.begin_us, &judgement.wrong_expiry_instants_us);
     fill_freshness(&scenario.thresholds, &mut outcome.thresholds, &judgement.freshness);
     fill_worst_freshness(&mut outcome.intervals, outcome.begin_us, &judgement.freshness_worst_us);

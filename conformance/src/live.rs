@@ -1,6 +1,7 @@
 //! Runs generated schedules against a live registry, records them, and has them judged.
 //!
-//! - `recorder`: sends calls in bounded number and writes the history while the run goes on.
+//! - `recorder`: sends calls in bounded number and writes the history while the run goes on; `keeper` keeps what went
+//!   over the wire beside it.
 //! - `pace`: how many agents and how often, by what the registry can do and how slow its policies are.
 //! - `actor`: one agent living its story.
 //! - `readers`: the lists beside the agents.
@@ -33,6 +34,7 @@ use stages::Stages;
 
 mod actor;
 mod cost;
+mod keeper;
 mod pace;
 mod readers;
 pub(crate) mod recorder;

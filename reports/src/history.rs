@@ -9,6 +9,7 @@ mod call_line;
 mod exchange;
 mod guard;
 mod hardship;
+mod kept;
 mod outcome;
 mod process;
 mod reader;
@@ -24,6 +25,10 @@ pub use borrowed::{AgentRef, CallRef, LineRef, SeenRef, Text};
 pub use exchange::{Answer, Body, Exchange, ExchangeOutcome, KEPT_BODY_BYTES};
 pub use guard::{Flood, Turnover};
 pub use hardship::{Hardship, LeftOut, SpoiltStore};
+pub use kept::{
+    KEPT_CALL_BODY_BYTES, KEPT_REQUESTS, KeptCall, KeptEnd, KeptLine, KeptRequest, find_calls, find_kept,
+    kept_beside,
+};
 pub use outcome::Outcome;
 pub use process::{ProcessChange, ProcessEvent};
 pub use reader::{HistoryError, HistoryReader, MAX_LINE_BYTES, write_line};

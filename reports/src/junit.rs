@@ -8,6 +8,9 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use crate::result::{RequirementReport, RequirementVerdict, RunReport, ThresholdReport, Verdict};
 use crate::words::plain;
 
+/// Longest request, and answer, that is shown of a failure.
+const MAX_PROOF: usize = 6_000;
+
 /// Writes the XML that CI systems read.
 ///
 /// # Errors
@@ -90,7 +93,7 @@ fn requirement(requirement: &RequirementReport) -> TestCase {
                 "{}\n\n{}\n\n{}",
                 requirement.text,
                 requirement.timeline.join("\n"),
-                crate::words::proof(requirement).join("\n")
+                crate::words::proof(requirement, MAX_PROOF).join("\n")
             );
             not_ok(NonSuccessKind::Failure, "requirement", detail, description.trim_end())
         }

@@ -7,6 +7,8 @@ use crate::words::{self, bytes, count, micros, one_line};
 
 /// Most lines of a timeline.
 const MAX_TIMELINE_LINES: usize = 40;
+/// Longest request, and answer, that is shown of a failure.
+const MAX_PROOF: usize = 600;
 
 /// Most faults.
 const MAX_FAULTS: usize = 100;
@@ -117,6 +119,9 @@ fn write_requirements(requirements: &[RequirementReport], out: &mut dyn Write) -
         // An indented block needs no fence that a hostile line could close.
         for line in requirement.timeline.iter().take(MAX_TIMELINE_LINES) {
             writeln!(out, "    {}", one_line(line))?;
+        }
+        for line in words::proof(requirement, MAX_PROOF) {
+            writeln!(out, "    {line}")?;
         }
         writeln!(out)?;
     }

@@ -300,10 +300,16 @@ pub struct Proof {
     pub s_us: u64,
     /// When its answer had come, microseconds of the run.
     pub e_us: u64,
-    /// What was asked, as it went over the wire; empty where that is not known.
+    /// What was asked, as it went over the wire: first line, headers, body. Empty where the call is not known.
     pub request: String,
-    /// What came back, as far as the history has it.
+    /// What came back, as it went over the wire: status, headers, and at most the first 4,096 bytes of the body.
     pub answer: String,
+    /// What the harness read of the answer; of a list, what it says of the agent.
+    #[serde(default)]
+    pub read: String,
+    /// Why request and answer are rebuilt from the history instead; empty where they are as they went over the wire.
+    #[serde(default)]
+    pub rebuilt: String,
     /// A command that asks the same.
     pub curl: String,
 }

@@ -10,6 +10,8 @@ pub use crate::layout::Looks;
 
 /// Most lines of a timeline; the page has them all.
 const MAX_TIMELINE_LINES: usize = 20;
+/// Longest request, and answer, that is shown of a failure; the report has them whole.
+const MAX_PROOF: usize = 600;
 /// Most reasons; `report.json` has them all.
 const MAX_REASONS: usize = 10;
 /// Most faults; `report.json` has them all.
@@ -137,7 +139,7 @@ fn write_requirement(requirement: &RequirementReport, looks: Looks, out: &mut dy
     for line in requirement.timeline.iter().skip(left_out) {
         looks.fold(("    | ", 6), &one_line(line), out)?;
     }
-    for line in words::proof(requirement) {
+    for line in words::proof(requirement, MAX_PROOF) {
         writeln!(out, "    {line}")?;
     }
     Ok(())

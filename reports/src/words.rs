@@ -139,12 +139,24 @@ pub(crate) fn requirement(requirement: &RequirementReport) -> &'static str {
     }
 }
 
-/// The call that proved a requirement broken, line by line, and the command that tries again.
-pub(crate) fn proof(requirement: &RequirementReport) -> Vec<String> {
+/// The call that proved a requirement broken, line by line, and the command that tries again. Of request and answer at
+/// most `most` characters each are told.
+pub(crate) fn proof(requirement: &RequirementReport, most: usize) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(proof) = requirement.proof.as_ref().filter(|proof| !proof.request.is_empty()) {
-        for (what, text) in [("asked", &proof.request), ("got", &proof.answer), ("curl", &proof.curl)] {
-            lines.push(format!("{what}: {}", one_line(text)));
+        let flat = |text: &str| cut(&one_line(&text.replace("\n\n", " | ").replace('\n', " | ")), most);
+        lines.push(format!("asked: {}", flat(&proof.request)));
+        lines.push(format!("got: {}", flat(&proof.answer)));
+        if proof.rebuilt.is_empty() {
+            lines.push(format!("read as: {}", one_line(&proof.read)));
+        } else {
+            lines.push(format!(
+                "rebuilt: what was asked and got is rebuilt, since {}",
+                one_line(&proof.rebuilt)
+            ));
+        }
+        if !proof.curl.is_empty() {
+            lines.push(format!("curl: {}", one_line(&proof.curl)));
         }
     }
     if !requirement.rerun.is_empty() {
@@ -189,6 +201,8 @@ pub(crate) fn kind(kind: Kind) -> &'static str {
 pub(crate) fn sentence(report: &RunReport) -> String {
     if let Some(first) = report.reasons.first() {
         let first = one_line(first);
+        // Some reasons are sentences already.
+        let first = first.trim_end_matches('.');
         return match report.reasons.len() - 1 {
             0 => format!("{first}."),
             1 => format!("{first}; and 1 more reason."),

@@ -59,6 +59,37 @@ fn shown(folder: &Path) -> Value {
     report
 }
 
+/// The failure's call stands in the report as it went over the wire, in every file; the history alone does not have it.
+fn assert_shows_what_went_over_the_wire(proof: &Value, out: &Path) {
+    let text = |name: &str| proof[name].as_str().unwrap();
+    assert!(
+        text("request").contains(" HTTP/1.1\n") && text("request").contains("\nhost: 127.0.0.1:"),
+        "{proof}"
+    );
+    assert!(text("answer").starts_with("HTTP/1.1 200\n"), "{proof}");
+    assert!(text("answer").contains("\ncontent-type: application/json"), "{proof}");
+    assert!(text("answer").contains("\n\n{"), "{proof}");
+    assert!(text("curl").contains("http://127.0.0.1:"), "{proof}");
+    assert_eq!(text("rebuilt"), "", "{proof}");
+    for name in ["report.html", "junit.xml", "summary.md"] {
+        let file = std::fs::read_to_string(out.join(name)).unwrap();
+        assert!(file.contains("content-type: application/json"), "{name} does not show the answer");
+    }
+    // A failed run keeps what went over the wire, and its history judged again shows it again.
+    let (history, kept) = (out.join("shrunk.jsonl"), out.join("shrunk.exchanges.jsonl"));
+    let (history, kept) = match kept.exists() {
+        true => (history, kept),
+        false => (out.join("history.jsonl"), out.join("history.exchanges.jsonl")),
+    };
+    let judge = ["judge", history.to_str().unwrap()];
+    let again = run(&judge);
+    assert!(crate::program::text(&again).contains("got: HTTP/1.1 200"), "{}", crate::program::text(&again));
+    std::fs::remove_file(kept).unwrap();
+    let again = crate::program::text(&run(&judge));
+    let words = "rebuilt: what was asked and got is rebuilt, since nothing was kept beside this history";
+    assert!(again.contains("got: 200, shown") && again.contains(words), "{again}");
+}
+
 const ASKED: [&str; 7] = ["conformance", "--only", "TIME-2", "--only", "TIME-3", "--only", "TIME-4"];
 
 #[test]
@@ -71,9 +102,16 @@ fn a_failure_tells_what_proved_it_in_every_file_and_passes_when_it_was_expected(
 
     let Some(output) = judged("a foreign registry", &target, &out) else { return };
     assert_eq!(code(&output), 2, "{}", text(&output));
-    for words in
-        ["FAIL", "TIME-4", "by at least", "asked: GET", "got: 200", "curl: curl -i", "again: wallflower"]
-    {
+    for words in [
+        "FAIL",
+        "TIME-4",
+        "by at least",
+        "asked: GET",
+        "got: HTTP/1.1 200",
+        "read as: 200, shown",
+        "curl: curl -i",
+        "again: wallflower",
+    ] {
         assert!(text(&output).contains(words), "no {words}: {}", text(&output));
     }
     let report = shown(&out);
@@ -83,7 +121,7 @@ fn a_failure_tells_what_proved_it_in_every_file_and_passes_when_it_was_expected(
     let late = row(&report, "TIME-4");
     assert_eq!((&late["verdict"], &late["expected"]), (&"fail".into(), &Value::Null));
     assert!(late["rerun"].as_str().unwrap().contains("--only TIME-4 --seed 1"), "{late}");
-    assert!(late["proof"]["curl"].as_str().unwrap().contains("http://127.0.0.1:"), "{late}");
+    assert_shows_what_went_over_the_wire(&late["proof"], &out);
     let lacking = row(&report, "TIME-3");
     assert_eq!(lacking["verdict"], "not_applicable");
     assert!(
@@ -139,6 +177,7 @@ store = "{{dir}}/data.db"
     let arguments = ["conformance", "--profile", "durable", "--target", file.to_str().unwrap()];
     let Some(output) = judged("a foreign registry's store", &arguments, &out) else { return };
     assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(!out.join("history.exchanges.jsonl").exists(), "nobody needs it behind a run in which all held");
     let report = shown(&out);
     for id in (1..=6).map(|number| format!("DURABLE-{number}")) {
         assert_eq!(row(&report, &id)["verdict"], "pass", "{report}");

@@ -156,3 +156,37 @@ fn a_conformance_run_sends_its_tokens_and_writes_them_nowhere() {
     assert_eq!(row["verdict"], "not_applicable", "{row}");
     assert!(row["detail"].as_str().unwrap().contains("WALLFLOWER_TOKEN_OTHER_AGENT"), "{row}");
 }
+
+/// A failure shows its call as it went over the wire, but for the token.
+#[test]
+fn a_failure_shows_its_call_without_the_token() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = [token(folder.path(), "ops", "admin", "")];
+    let tokens = folder.path().join("tokens.toml").display().to_string();
+    let policy = "default=300ms,900ms,1800ms,2600ms";
+    let served = Served::start(folder.path(), &["--tokens", &tokens, "--policy", policy]);
+    // It is said to be quicker than it is.
+    let target = folder.path().join("target.toml");
+    let said = format!(
+        "url = \"{}\"\ntransition_bound = \"50ms\"\n[policies.default]\nheartbeat_interval = \"300ms\"\n\
+         degraded_after = \"600ms\"\nexpires_after = \"1s\"\nevict_after = \"1600ms\"\n",
+        served.url
+    );
+    std::fs::write(&target, said).unwrap();
+    let out = folder.path().join("out");
+    let mut command = wallflower();
+    command
+        .args(["conformance", "--only", "TIME-4", "--target", target.to_str().unwrap(), "--out"])
+        .arg(&out);
+    let output = command.env("WALLFLOWER_TOKEN", &secrets[0]).output().unwrap();
+    assert_told_nowhere(&secrets, &output, &out);
+    if code(&output) == 3 {
+        return not_judged("a failure behind a token", &text(&output));
+    }
+    assert_eq!(code(&output), 2, "{}", text(&output));
+    assert!(text(&output).contains("authorization: (not kept)"), "{}", text(&output));
+    assert!(text(&output).contains("\"authorization: Bearer $WALLFLOWER_TOKEN\""), "{}", text(&output));
+    let kept = std::fs::read_to_string(out.join("history.exchanges.jsonl")).unwrap();
+    assert!(kept.contains("(not kept)") && kept.ends_with("}\n"), "it is whole");
+}

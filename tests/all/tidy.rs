@@ -22,7 +22,7 @@ const WHO_MAY_IMPORT_WHOM: [(&str, &str, &[&str]); 8] = [
 const HOMES: [(&str, &[&str]); 9] = [
     ("sqlx::", &["registry/src/store/sqlite", "bench/src/yardsticks"]),
     ("rmcp::", &["registry/src/mcp", "bench/src/yardsticks"]),
-    ("reqwest::", &["agent-sim/src/client.rs"]),
+    ("reqwest::", &["agent-sim/src/client"]),
     ("mio::", &["agent-sim/src/load"]),
     ("httparse::", &["agent-sim/src/load/network"]),
     ("ratatui::", &["src/live"]),

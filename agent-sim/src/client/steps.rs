@@ -2,6 +2,7 @@
 
 use reports::history::Outcome;
 
+use super::kept::Keeping;
 use super::{Client, End};
 use crate::dialect::{Call, Dialect, Reading, WireAnswer, WireRequest};
 
@@ -9,13 +10,20 @@ use crate::dialect::{Call, Dialect, Reading, WireAnswer, WireRequest};
 pub(crate) const MAX_STEPS: usize = 8;
 
 impl Client {
-    pub(super) async fn page(&self, dialect: &dyn Dialect, call: &Call, request: &WireRequest) -> End {
-        let result = self.wire.send_within(request, self.wire.timeout + call.held_for()).await;
+    pub(super) async fn page(
+        &self,
+        dialect: &dyn Dialect,
+        call: &Call,
+        request: &WireRequest,
+        kept: &mut Keeping,
+    ) -> End {
+        let result = self.wire.send_within(request, self.wire.timeout() + call.held_for()).await;
         let e_us = self.clock.now_us();
-        match result {
+        kept.keep(&self.wire, request, &result);
+        match result.map(WireAnswer::from) {
             Ok(answer) => match dialect.follow_up(call, std::slice::from_ref(&answer)) {
                 None => End { reading: dialect.read(call, &answer), http: Some(answer.status), e_us },
-                Some(next) => self.followed_up(dialect, call, answer, next).await,
+                Some(next) => self.followed_up(dialect, call, (answer, next), kept).await,
             },
             Err(error) => {
                 End { reading: Reading::of(error.outcome()).noting(error.to_string()), http: None, e_us }
@@ -28,15 +36,16 @@ impl Client {
         &self,
         dialect: &dyn Dialect,
         call: &Call,
-        first: WireAnswer,
-        next: WireRequest,
+        (first, next): (WireAnswer, WireRequest),
+        kept: &mut Keeping,
     ) -> End {
         let mut answers = vec![first];
         let mut request = next;
         loop {
-            let result = self.wire.send(&request).await;
+            let result = self.wire.send_whole(&request).await;
             let e_us = self.clock.now_us();
-            let answer = match result {
+            kept.keep(&self.wire, &request, &result);
+            let answer = match result.map(WireAnswer::from) {
                 Ok(answer) => answer,
                 Err(error) => {
                     // What was answered before may have acted already.

@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn a_program_that_is_no_worker_is_named_with_how_it_ended_and_what_it_said() {
         let error = |program: &str| {
-            Gang::start(Path::new(program), &[assignment()]).expect_err("no worker").to_string()
+            Gang::start(Path::new(program), &[assignment()], Vec::new()).expect_err("no worker").to_string()
         };
         assert!(error("/no/such/program").starts_with("worker 1 of 1: "));
         // One that ends may do so before it has been told what it shall do.

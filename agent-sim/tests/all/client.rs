@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use agent_sim::client::{Answered, Client, SendError};
 use agent_sim::clock::Clock;
-use agent_sim::dialect::{self, Call, WireRequest};
-use reports::history::{Filter, Outcome};
+use agent_sim::dialect::{self, Call, Document, WireRequest};
+use reports::history::{ExchangeOutcome, Filter, KeptRequest, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -290,4 +290,101 @@ async fn a_call_of_several_requests_is_one_record_and_fails_whole() {
         assert_eq!((record.outcome, count.load(Ordering::SeqCst)), (outcome, requests), "{record:?}");
         assert_eq!((record.agent.as_deref(), record.planned_us), (Some("a-1"), Some(7)));
     }
+}
+
+/// A server that answers each request with the very bytes of it as the body, and hangs up.
+async fn mirror() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+            while !is_whole(&read) {
+                let length = stream.read(&mut buffer).await.unwrap();
+                read.extend_from_slice(&buffer[..length]);
+            }
+            let head = format!("HTTP/1.1 203 X\r\nX-Mirror: a\r\ncontent-length: {}\r\n\r\n", read.len());
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&read).await.unwrap();
+        }
+    });
+    url
+}
+
+fn is_whole(read: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(read);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_none_or(|length| body.len() == length.parse::<usize>().unwrap())
+}
+
+fn answered(kept: &KeptRequest) -> &reports::history::Answer {
+    match &kept.outcome {
+        ExchangeOutcome::Answered(answer) => answer,
+        failed => panic!("{failed:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_call_is_what_went_over_the_wire() {
+    let url = mirror().await;
+    let document = Document {
+        agent_id: "a-1".to_owned(),
+        agent_type: "default".to_owned(),
+        status: None,
+        endpoint: "127.0.0.1:9".parse().unwrap(),
+        capabilities: Vec::new(),
+        dependencies: Vec::new(),
+        labels: Vec::new(),
+        document: 1,
+        incarnation: None,
+        sequence: None,
+    };
+    let conditional = Call::List { filter: Filter::default(), if_none_match: Some("\"tag\"".to_owned()) };
+    let leave = Call::Leave { agent_id: "a-1".to_owned() };
+    for call in [Call::Register(document), conditional, leave, list()] {
+        let (told, kept) = client(&format!("{url}/below"), LONG).call_kept(&call, None).await;
+        assert!(kept.is_of(&told.record), "{kept:?}");
+        let [kept] = &kept.requests[..] else { panic!("{kept:?}") };
+        let answer = answered(kept);
+        // What the mirror saw is what is told, line by line.
+        let mut sent = format!("{} {} HTTP/1.1\r\n", kept.method, kept.target);
+        kept.headers.iter().for_each(|(name, value)| sent.push_str(&format!("{name}: {value}\r\n")));
+        sent.push_str("\r\n");
+        sent.push_str(kept.body.as_ref().map(|body| body.text.as_str()).unwrap_or_default());
+        assert_eq!(sent, answer.body.text);
+        assert_eq!((answer.status, kept.version.as_str()), (203, "HTTP/1.1"));
+        assert_eq!(answer.headers[0], ("x-mirror".to_owned(), "a".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_not_kept_even_where_it_is_echoed_or_cut_in_two() {
+    let url = mirror().await;
+    let secret = "wf_0123456789abcdef";
+    for padding in [0, 3900, 3950, 4000, 4050] {
+        let call = Call::Read { agent_id: "a".repeat(padding + 1) };
+        let client = client(&url, LONG).with_token(secret).unwrap();
+        let (_, kept) = client.call_kept(&call, None).await;
+        let answer = answered(&kept.requests[0]);
+        assert_eq!(answer.body.length > 4096, answer.body.is_cut_in_call());
+        assert!(answer.body.text.len() <= 4200, "{}", answer.body.text.len());
+        let written = serde_json::to_string(&kept).unwrap();
+        assert!(!written.contains("wf_") && !written.contains("0123456"), "{written}");
+        assert!(
+            kept.requests[0]
+                .headers
+                .iter()
+                .any(|(name, value)| { (name.as_str(), value.as_str()) == ("authorization", "(not kept)") })
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_not_answered_says_so() {
+    let url = serve(|_, _| Answer::Last(Vec::new())).await;
+    let (told, kept) = client(&url, LONG).call_kept(&list(), None).await;
+    let ExchangeOutcome::Failed { outcome, cause } = &kept.requests[0].outcome else { panic!("{kept:?}") };
+    assert_eq!((told.record.outcome, *outcome), (Outcome::Failed, Outcome::Failed));
+    assert!(cause.contains(&url), "{cause}");
 }

@@ -91,6 +91,8 @@ pub struct Judgement {
     pub agents: u64,
     /// The seed in the history.
     pub seed: u64,
+    /// The dialect in the history.
+    pub dialect: String,
     /// Ids of the requirements that the run claimed to decide, but for those that do not apply.
     pub claims: Vec<String>,
     /// How late views showed what had changed.
@@ -237,6 +239,7 @@ fn judge_source(source: &Source<'_>, ask: &Ask) -> Result<Judgement, JudgeError>
         requirements,
         agents: evidence.agents.len() as u64,
         seed: evidence.header.seed,
+        dialect: evidence.header.dialect.clone(),
         claims,
         freshness: tallies.freshness.reports(),
         freshness_durations: tallies.freshness.durations(),

@@ -9,6 +9,9 @@ use super::evidence::{Evidence, Span};
 use super::sighting::Lane;
 use crate::catalogue::{Check, Requirement};
 
+/// A slack of the harness from which it is told as the cause of too few decisive samples.
+const BUSY_US: u64 = 50_000;
+
 /// Something that a view or a listener proved wrong.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
@@ -243,9 +246,15 @@ pub(crate) fn verdict(row: &Requirement, tally: &Tally, evidence: &Evidence) -> 
         let decided = tally.decided;
         let enough = row.enough;
         let samples = tally.samples;
+        let slack_us = evidence.end.as_ref().map_or(0, |end| end.slack_us);
+        let busy = if slack_us >= BUSY_US {
+            format!(" (the machine was busy: the harness's own slack d was {} ms)", milliseconds(slack_us))
+        } else {
+            String::new()
+        };
         (
             RequirementVerdict::Undecided,
-            format!("{decided} of {samples} samples decided something; a pass needs at least {enough}"),
+            format!("{decided} of {samples} samples decided something; a pass needs at least {enough}{busy}"),
         )
     } else {
         (RequirementVerdict::Pass, pass_sentence(tally))

@@ -11,9 +11,11 @@ use agent_sim::clock::Clock;
 use agent_sim::dialect::Call;
 use agent_sim::measure::{Tally, Timed};
 use hdrhistogram::Histogram;
-use reports::history::{CallRecord, Line, Operation};
+use reports::history::{CallRecord, Line, Operation, kept_beside};
 use reports::result::{CallStats, Percentiles};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use super::keeper::Keeper;
 
 /// Most calls in flight at one time.
 pub(super) const IN_FLIGHT: usize = 128;
@@ -27,13 +29,24 @@ pub(crate) struct Recorder {
     client: Client,
     pub(crate) clock: Clock,
     slots: Semaphore,
+    pub(super) changes: Changes,
     state: Mutex<State>,
     stop: watch::Receiver<bool>,
+}
+
+/// Whoever waits for a change is told of the next one.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// One is about to leave.
+    pub(super) asked: Notify,
+    /// One was acknowledged.
+    pub(super) answered: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     file: BufWriter<File>,
+    keeper: Keeper,
     failed: Option<std::io::Error>,
     lost_lines: u64,
     tallies: BTreeMap<Operation, Tally>,
@@ -54,6 +67,7 @@ impl Recorder {
     ) -> std::io::Result<Self> {
         let state = State {
             file: BufWriter::new(File::create(path)?),
+            keeper: Keeper::create(&kept_beside(path))?,
             failed: None,
             lost_lines: 0,
             tallies: BTreeMap::new(),
@@ -64,7 +78,7 @@ impl Recorder {
             in_flight: 0,
         };
         let slots = Semaphore::new(IN_FLIGHT);
-        Ok(Self { client, clock, slots, state: Mutex::new(state), stop })
+        Ok(Self { client, clock, slots, changes: Changes::default(), state: Mutex::new(state), stop })
     }
 
     /// Waits for the planned instant, sends, records. `None` once the run is to end.
@@ -94,8 +108,17 @@ impl Recorder {
             return None;
         }
         self.began();
-        let record = self.client.call(call, Some(planned_us)).await.record;
+        let changes = matches!(call, Call::Register(_) | Call::Leave { .. });
+        if changes {
+            self.changes.asked.notify_waiters();
+        }
+        let (answered, kept) = self.client.call_kept(call, Some(planned_us)).await;
+        let record = answered.record;
         drop(slot);
+        if changes && record.http.is_some_and(|status| status < 300) {
+            self.changes.answered.notify_waiters();
+        }
+        self.state().keeper.keep(kept);
         self.ended(&record, record.s_us.saturating_sub(due_us));
         self.write(&Line::Call(record.clone()));
         Some(record)
@@ -137,6 +160,7 @@ impl Recorder {
     /// Flushes; gives the first error of all.
     pub(super) fn close(&self) -> std::io::Result<()> {
         let mut state = self.state();
+        state.keeper.close();
         state.file.flush()?;
         state.failed.take().map_or(Ok(()), Err)
     }

@@ -26,6 +26,7 @@ mod clock;
 mod deadline;
 mod guard;
 mod kills;
+mod moments;
 mod pause;
 mod probes;
 mod provoke;

@@ -10,6 +10,7 @@
 mod broken;
 mod guarded;
 mod histories;
+mod kept;
 #[path = "../../../tests/all/not_judged.rs"]
 mod not_judged;
 mod room;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
+use super::{KEPT_CALL_BODY_BYTES, Outcome};
 
 /// The most bytes of a body that a history keeps whole.
 pub const KEPT_BODY_BYTES: usize = 1024 * 1024;
@@ -73,6 +73,13 @@ pub struct Body {
     /// SHA-256 of the whole body in hex, where `text` is not all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+}
+
+impl Body {
+    /// Whether `text` is the beginning only, of a body that was kept of an ordinary call.
+    pub fn is_cut_in_call(&self) -> bool {
+        self.length > KEPT_CALL_BODY_BYTES as u64
+    }
 }
 
 impl Exchange {

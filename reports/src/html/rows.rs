@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use super::timeline::{self, Picture};
 use super::{LIMIT_MARK, MAX_TEXT, MAX_TIMELINE_LINES, foreign};
 use crate::result::{
-    CallStats, FaultReport, FreshnessReport, Interval, Kind, PhaseReport, RequirementReport, RunReport,
-    ThresholdReport,
+    CallStats, FaultReport, FreshnessReport, Interval, Kind, PhaseReport, Proof, RequirementReport,
+    RunReport, ThresholdReport,
 };
-use crate::words::{self, bytes, count, cut, micros, one_line, since_start};
+use crate::words::{self, bytes, count, cut, micros, one_line, plain, since_start};
 
 /// Most kinds of answers that are told apart; the others are one row.
 const MAX_KINDS: usize = 20;
+/// Longest request, and answer, of a failure.
+const MAX_PROOF: usize = 6_000;
 /// Most rows of the table behind the time charts.
 const MAX_STRETCHES: usize = 60;
 
@@ -37,7 +39,17 @@ pub(super) struct RequirementCard {
     pub(super) when: String,
     pub(super) picture: Option<Picture>,
     pub(super) timeline: String,
+    pub(super) proof: Option<ProofCard>,
     pub(super) rerun: String,
+}
+
+/// The call that proves a failure.
+pub(super) struct ProofCard {
+    pub(super) request: String,
+    pub(super) answer: String,
+    pub(super) read: String,
+    pub(super) rebuilt: String,
+    pub(super) curl: String,
 }
 
 pub(super) struct RequirementRow {
@@ -127,8 +139,22 @@ impl RequirementCard {
             when: timeline::wrong_at(&requirement.timeline).map(since_start).unwrap_or_default(),
             picture: timeline::picture(&requirement.timeline),
             timeline: timeline.join("\n"),
+            proof: requirement.proof.as_ref().and_then(ProofCard::of),
             rerun: cut(&one_line(&requirement.rerun), 2 * MAX_TEXT),
         }
+    }
+}
+
+impl ProofCard {
+    fn of(proof: &Proof) -> Option<Self> {
+        let shown = |text: &str| cut(&plain(text), MAX_PROOF);
+        (!proof.request.is_empty()).then(|| Self {
+            request: shown(&proof.request),
+            answer: shown(&proof.answer),
+            read: cut(&one_line(&proof.read), 4 * MAX_TEXT),
+            rebuilt: cut(&one_line(&proof.rebuilt), MAX_TEXT),
+            curl: shown(&one_line(&proof.curl)),
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `report.html`.
 
-use reports::result::{Interval, RunReport, ThresholdReport};
+use reports::result::{Interval, Proof, RequirementVerdict, RunReport, ThresholdReport};
 
 use crate::sample;
 
@@ -173,4 +173,31 @@ fn the_charts_numbers_are_json_that_a_script_can_read() {
     assert_eq!(nines.last().unwrap().as_f64(), Some(4.3925));
     let millis = data["curves"][0]["millis"].as_array().unwrap();
     assert_eq!(millis.last().unwrap().as_f64(), Some(10.8));
+}
+
+#[test]
+fn a_failure_shows_its_call_as_it_went_over_the_wire_and_says_where_it_is_rebuilt() {
+    let mut report = sample::failed();
+    let broken = report.requirements.iter_mut().find(|row| row.verdict == RequirementVerdict::Fail).unwrap();
+    let proof = Proof {
+        request: "GET /agents/a HTTP/1.1\nhost: 127.0.0.1:9".into(),
+        answer: "HTTP/1.1 200\nx-mark: <b>\u{202e}\n\n{\"agent_id\":\"a\"}".into(),
+        read: "200, shown".into(),
+        curl: "curl -i -X GET 'http://127.0.0.1:9/agents/a'".into(),
+        ..Proof::default()
+    };
+    broken.proof = Some(proof.clone());
+    let kept = page(&report);
+    // The tags of what a registry said are text, and its lines are lines.
+    assert!(kept.contains("HTTP/1.1 200\nx-mark: &#60;b&#62;\u{fffd}\n\n{"), "the answer is not in the page");
+    assert!(
+        kept.contains("GET /agents/a HTTP/1.1\nhost: 127.0.0.1:9</pre>"),
+        "the request is not in the page"
+    );
+    assert!(kept.contains("Read as: 200, shown") && !kept.contains("is rebuilt from"));
+    let broken = report.requirements.iter_mut().find(|row| row.proof.is_some()).unwrap();
+    broken.proof = Some(Proof { rebuilt: "nothing was kept".into(), ..proof });
+    let rebuilt = page(&report);
+    assert!(rebuilt.contains("The call that proves it, rebuilt"), "the page does not say so");
+    assert!(rebuilt.contains("is rebuilt from the history, since nothing was kept."), "nor why");
 }

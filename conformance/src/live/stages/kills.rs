@@ -1,4 +1,4 @@
-//! DURABLE-1 and DURABLE-2: SIGKILL at a random instant under load, then a look at everybody.
+//! DURABLE-1 and DURABLE-2: SIGKILL under load, at random instants and at chosen ones, then a look at everybody.
 
 use std::sync::Arc;
 
@@ -11,10 +11,14 @@ use super::super::RunError;
 use super::super::actor::Actor;
 use super::super::readers::{self, Reader, every_status};
 use super::Stages;
+use super::moments::Moment;
 use crate::generate::{Act, kill_instants};
 
-/// So many kills, each behind a load of its own.
+/// So many kills at random instants, each behind a load of its own, with a long look at everybody.
 const ROUNDS: usize = 2;
+
+/// One kill at each of these, with a short look: what is proven of leases is proven by the others.
+const CHOSEN: [Moment; 3] = [Moment::Asked, Moment::Written, Moment::Answered];
 
 /// Agents that only renew, and agents that change all the time.
 const STEADY: u32 = 16;
@@ -23,11 +27,19 @@ const CHANGING: u32 = 24;
 impl Stages {
     /// Loads, kills, starts again, looks; several times.
     pub(super) async fn kills(&mut self) -> Result<(), RunError> {
-        let instants = kill_instants(self.seed, ROUNDS, self.pace.load_us);
-        for (round, instant_us) in instants.into_iter().enumerate() {
-            self.say(format!("killing it under load, round {} of {ROUNDS}", round + 1));
-            let actors = self.load_and_kill(instant_us).await?;
-            self.look_behind(&actors).await;
+        let instants = kill_instants(self.seed, ROUNDS + CHOSEN.len(), self.pace.load_us);
+        let moments = std::iter::repeat_n(Moment::Any, ROUNDS).chain(CHOSEN);
+        let rounds = ROUNDS + CHOSEN.len();
+        for (round, (instant_us, moment)) in instants.into_iter().zip(moments).enumerate() {
+            let words = moment.words();
+            self.say(format!("killing it under load {words}, round {} of {rounds}", round + 1));
+            let actors = self.load_and_kill(instant_us, moment).await?;
+            if moment == Moment::Any {
+                self.look_behind(&actors).await;
+            } else {
+                self.look_briefly(&actors).await;
+                self.part(actors).await;
+            }
             if !self.goes_on() {
                 break;
             }
@@ -35,7 +47,7 @@ impl Stages {
         Ok(())
     }
 
-    async fn load_and_kill(&mut self, instant_us: u64) -> Result<Vec<Actor>, RunError> {
+    async fn load_and_kill(&mut self, instant_us: u64, moment: Moment) -> Result<Vec<Actor>, RunError> {
         let (stop, stopped) = watch::channel(false);
         let from_us = self.recorder.clock.now_us() + 50_000;
         let mut running = JoinSet::new();
@@ -53,6 +65,7 @@ impl Stages {
             running.spawn(churn(actor, number, start_us, gap_us, stopped.clone()));
         }
         self.recorder.sleep_until(from_us + self.pace.churn_period_us + instant_us).await;
+        self.await_moment(moment).await;
         self.kill().await;
         stop.send_replace(true);
         // Calls in flight end with the process; only then is it started again, so that none of them can reach the new

@@ -129,7 +129,7 @@ impl Stages {
         actor.leave_for_good(self.recorder.clock.now_us()).await;
     }
 
-    async fn look_briefly(&self, actors: &[Actor]) {
+    pub(super) async fn look_briefly(&self, actors: &[Actor]) {
         let from_us = self.recorder.clock.now_us();
         self.recorder.call_now(&Call::List { filter: every_status(), if_none_match: None }).await;
         let until_us = from_us + self.pace.list_period_us * 8;

@@ -140,7 +140,27 @@ fn notifications_streams_and_state_break_their_rules() {
         story.asks("MCP-3", "list on a fresh connection", request("tools/list"), (200, JSON, second))
     };
     two(result(json!({ "tools": [{ "name": "a" }] }))).fails_only(&[]);
+    let first = (200, JSON, result(json!({ "tools": [] })));
+    let refused = Story::new().asks("MCP-3", "list", request("tools/list"), first).asks(
+        "MCP-3",
+        "list on a fresh connection",
+        request("tools/list"),
+        (400, JSON, error(-32_600)),
+    );
+    breaks(&refused, "MCP-3", "PULL-011");
     breaks(&two(result(json!({ "tools": [{ "name": "b" }] }))), "MCP-3", "PULL-012");
+}
+
+#[test]
+fn an_endpoint_that_a_tool_declared_and_somebody_calls_breaks_pull_014() {
+    let story = || {
+        let answer = (200, JSON, result(json!({})));
+        Story::new().asks("MCP-3", "call agent_heartbeat", request("tools/call"), answer)
+    };
+    story().fails_only(&[]);
+    let called = story().touched("probe MCP-3", 5_000);
+    let row = called.row("MCP-3");
+    assert!(row.detail.contains("PULL-014 broken"), "{}", row.detail);
 }
 
 #[test]
@@ -163,7 +183,14 @@ fn bytes_over_an_idle_connection_break_pull_013_once_an_agent_expired_meanwhile(
 #[test]
 fn what_the_revision_demands_breaks_the_rule_of_its_name() {
     let lasting = result(json!({ "tools": [], "ttlMs": 1, "cacheScope": "public" }));
-    let rows: [Row<(u16, Value)>; 11] = [
+    let refused = |code: i64, data: Value| {
+        let mut error = error(code);
+        error["error"]["data"] = data;
+        error
+    };
+    let versions = json!({ "supported": ["2026-07-28"], "requested": "2099-01-01" });
+    let greeted = |version: &str| json!({ "protocolVersion": version, "capabilities": {} });
+    let rows: [Row<(u16, Value)>; 15] = [
         (
             "MCP-101",
             "discover",
@@ -177,6 +204,12 @@ fn what_the_revision_demands_breaks_the_rule_of_its_name() {
         ),
         ("MCP-102", "without protocolVersion", (400, error(-32_602)), (200, lasting.clone())),
         ("MCP-102", "without clientInfo", (200, lasting.clone()), (400, error(-32_602))),
+        (
+            "MCP-103",
+            "future version",
+            (400, refused(-32_022, versions)),
+            (400, refused(-32_022, json!({ "supported": ["2026-07-28"] }))),
+        ),
         ("MCP-104", "header against body", (400, error(-32_020)), (200, lasting.clone())),
         ("MCP-105", "unknown method", (404, error(-32_601)), (200, error(-32_601))),
         ("MCP-106", "foreign origin", (403, error(-32_600)), (200, lasting.clone())),
@@ -184,6 +217,14 @@ fn what_the_revision_demands_breaks_the_rule_of_its_name() {
         ("MCP-108", "answer of a client", (400, error(-32_600)), (202, Value::Null)),
         ("MCP-109", "list", (200, lasting.clone()), (200, result(json!({ "tools": [] })))),
         ("MCP-111", "bad arguments", (200, result(json!({ "isError": true }))), (200, result(json!({})))),
+        ("MCP-111", "unknown tool", (200, error(-32_602)), (200, result(json!({ "isError": true })))),
+        ("MCP-112", "undeclared", (404, error(-32_601)), (200, result(json!({ "prompts": [] })))),
+        (
+            "MCP-116",
+            "legacy initialize",
+            (200, result(greeted("2025-11-25"))),
+            (200, result(greeted("2024-11-05"))),
+        ),
         ("MCP-115", "undeclared", (404, error(-32_601)), (404, error(-32_042))),
     ];
     for (rule, step, good, bad) in rows {
@@ -205,8 +246,13 @@ fn rules_that_no_answer_decides_leave_their_requirement_undecided() {
     assert!(row.detail.contains("PULL-007") && !row.detail.contains("PULL-001"), "{}", row.detail);
 }
 
-/// One tool with its schemas, and a call of it.
+/// Tools with their schemas, and a call of one of them.
 fn tools(structured: &Value, text: &str) -> Story {
+    tools_of("MCP-1", structured, text, |name| name != "agent_heartbeat")
+}
+
+/// The same, asked for this requirement, with what each tool says of whether it only reads.
+fn tools_of(requirement: &str, structured: &Value, text: &str, reads_only: fn(&str) -> bool) -> Story {
     let names = [
         "agent_heartbeat",
         "list_available_agents",
@@ -216,14 +262,21 @@ fn tools(structured: &Value, text: &str) -> Story {
         "export_prometheus_metrics",
     ];
     let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] });
-    let tools: Vec<Value> =
-        names.map(|name| json!({ "name": name, "inputSchema": schema, "outputSchema": schema })).to_vec();
+    let tool = |name: &str| {
+        let annotations = json!({ "readOnlyHint": reads_only(name) });
+        json!({ "name": name, "inputSchema": schema, "outputSchema": schema, "annotations": annotations })
+    };
+    let tools: Vec<Value> = names.map(tool).to_vec();
+    let listed = result(json!({ "tools": tools, "ttlMs": 1, "cacheScope": "public" }));
     let called = json!({ "structuredContent": structured, "content": [{ "type": "text", "text": text }] });
     let mut call = request("tools/call");
     call["params"]["name"] = json!("get_registry_metrics");
-    Story::new()
-        .asks("MCP-1", "list", request("tools/list"), (200, JSON, result(json!({ "tools": tools }))))
-        .asks("MCP-1", "call get_registry_metrics", call, (200, JSON, result(called)))
+    Story::new().asks(requirement, "list", request("tools/list"), (200, JSON, listed)).asks(
+        requirement,
+        "call get_registry_metrics",
+        call,
+        (200, JSON, result(called)),
+    )
 }
 
 #[test]
@@ -240,6 +293,17 @@ fn a_result_that_is_not_as_its_schema_or_its_text_says_fails_mcp_1() {
         (200, JSON, result(json!({ "tools": [] }))),
     );
     lost.fails_only(&["MCP-1"]);
+}
+
+#[test]
+fn results_and_annotations_of_tools_break_the_rule_of_their_name() {
+    let right = json!({ "n": 1 });
+    let truthful: fn(&str) -> bool = |name| name != "agent_heartbeat";
+    tools_of("MCP-4", &right, r#"{"n":1}"#, truthful).fails_only(&[]);
+    breaks(&tools_of("MCP-4", &json!({ "n": "1" }), r#"{"n":"1"}"#, truthful), "MCP-4", "MCP-110");
+    breaks(&tools_of("MCP-4", &right, r#"{"n":2}"#, truthful), "MCP-4", "MCP-110");
+    breaks(&tools_of("MCP-4", &right, r#"{"n":1}"#, |_| true), "MCP-4", "MCP-114");
+    breaks(&tools_of("MCP-4", &right, r#"{"n":1}"#, |_| false), "MCP-4", "MCP-114");
 }
 
 #[test]
