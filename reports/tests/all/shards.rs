@@ -2,6 +2,7 @@
 
 use reports::result::{MergedShard, RequirementReport, RequirementVerdict, RunReport, Shard, Verdict};
 use reports::shards::{Part, in_order, merged, not_together, requirements};
+use reports::terminal::Looks;
 
 use crate::sample;
 
@@ -143,7 +144,7 @@ fn a_part_is_compared_with_nothing_and_a_whole_with_any() {
 fn a_part_and_a_whole_are_told_wherever_a_run_is() {
     let shown = |report: &RunReport| {
         let mut all = Vec::new();
-        reports::terminal::write(report, false, &mut all).unwrap();
+        reports::terminal::write(report, Looks::default(), &mut all).unwrap();
         reports::markdown::write(report, &mut all).unwrap();
         reports::html::write(report, &mut all).unwrap();
         reports::junit::write(report, &mut all).unwrap();
