@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "the tests use all of it")]
 #![allow(clippy::print_stderr, reason = "a program for people")]
 
+#[path = "../tests/all/compared.rs"]
+mod compared;
 #[path = "../tests/all/sample.rs"]
 mod sample;
 
@@ -46,7 +48,7 @@ fn write() -> Result<(), Failure> {
         let report = serde_json::from_slice(&text).map_err(|error| format!("{file}: {error}"))?;
         pages.push((name.to_owned(), report));
     }
-    let compared = sample::compared();
+    let compared = compared::before_and_after();
     let mut page = Vec::new();
     reports::compare::write_page(&[compared], &mut page)?;
     std::fs::write(folder.join("compare.html"), page)?;

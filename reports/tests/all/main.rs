@@ -1,6 +1,7 @@
 //! The history format, the verdict and the renderers from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod compared;
 mod files;
 mod github;
 mod history;

@@ -6,7 +6,7 @@ use std::path::Path;
 use reports::result::{RequirementVerdict, RunReport, Verdict};
 use reports::terminal::Looks;
 
-use crate::sample;
+use crate::{compared, sample};
 
 /// No terminal, a usual one, a narrow one.
 const WIDTHS: [Option<usize>; 3] = [None, Some(80), Some(40)];
@@ -96,7 +96,7 @@ fn every_verdict_has_its_picture_at_every_width() {
 
 #[test]
 fn a_comparison_has_its_picture_at_every_width() {
-    let compared = sample::compared();
+    let compared = compared::before_and_after();
     for width in WIDTHS {
         let mut bytes = Vec::new();
         reports::compare::write(&compared, Looks { coloured: false, width }, &mut bytes).unwrap();
