@@ -200,8 +200,11 @@ fn write_costs(report: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         write!(out, ", lag p99 {}", micros(generator.lag_us.p99))?;
         writeln!(out, ", waited for a core {} of the time", words::percent(generator.run_queue_wait_share))?;
     }
-    if report.verdict != Verdict::Pass && !report.command.is_empty() {
-        writeln!(out, "again      {}", one_line(&report.command))?;
+    if report.verdict != Verdict::Pass {
+        let shards: Vec<&str> = report.merged.iter().flat_map(words::commands).collect();
+        for command in shards.iter().copied().chain([report.command.as_str()]).filter(|it| !it.is_empty()) {
+            writeln!(out, "again      {}", one_line(command))?;
+        }
     }
     Ok(())
 }
