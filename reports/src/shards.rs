@@ -5,7 +5,7 @@ use crate::compare::differing_texts;
 use crate::result::{
     Environment, MergedReport, MergedShard, RequirementReport, RequirementVerdict, RunReport, Shard,
 };
-use crate::words::{micros, one_line};
+use crate::words::{apart, micros, one_line};
 
 /// Parts that began further apart than this did not load the registry together, microseconds: a second is what the report
 /// tells apart.
@@ -103,8 +103,8 @@ pub fn merged(parts: &[Part<'_>]) -> MergedReport {
             false => "Not all shards were given an instant to begin at (--start-at)",
         };
         notes.push(format!(
-            "{said}; by the wall clocks of their machines, which nothing here can check, they began {} apart.",
-            micros(starts_apart_us)
+            "{said}. They began {}, which nothing here can check: one that is wrong shifts the whole shard.",
+            apart(starts_apart_us)
         ));
         if starts_apart_us > DOUBTFUL_US {
             notes.push(

@@ -212,8 +212,11 @@ fn write_costs(report: &RunReport, looks: Looks, out: &mut dyn Write) -> io::Res
         );
         looks.fold(("generator  ", 11), &text, out)?;
     }
-    if report.verdict != Verdict::Pass && !report.command.is_empty() {
-        writeln!(out, "again      {}", one_line(&report.command))?;
+    if report.verdict != Verdict::Pass {
+        let shards: Vec<&str> = report.merged.iter().flat_map(words::commands).collect();
+        for command in shards.iter().copied().chain([report.command.as_str()]).filter(|it| !it.is_empty()) {
+            writeln!(out, "again      {}", one_line(command))?;
+        }
     }
     Ok(())
 }

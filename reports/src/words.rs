@@ -1,8 +1,12 @@
 //! Figures and foreign text as people read them.
 
 use crate::result::{
-    FaultReport, Kind, RequirementReport, RequirementVerdict, RunReport, ThresholdReport, Verdict,
+    FaultReport, Kind, MergedReport, RequirementReport, RequirementVerdict, RunReport, ThresholdReport,
+    Verdict,
 };
+
+/// Most commands of parts on a terminal; `report.json` has them all.
+const MAX_COMMANDS: usize = 10;
 
 /// Text of foreign origin without what would steer a terminal or hide in a page: control characters but line feeds,
 /// and marks that turn the direction of writing.
@@ -99,14 +103,24 @@ pub(crate) fn shards(report: &RunReport) -> Vec<String> {
             shard.number, shard.of
         )
     });
-    let whole = report.merged.as_ref().map(|merged| {
-        let (shards, apart) = (merged.shards.len(), micros(merged.starts_apart_us));
-        match shards {
-            1 => "merged from 1 shard".to_owned(),
-            _ => format!("merged from {shards} shards that began {apart} apart by their machines' clocks"),
-        }
+    let whole = report.merged.as_ref().map(|merged| match (merged.shards.len(), merged.starts_apart_us) {
+        (1, _) => "merged from 1 shard".to_owned(),
+        (shards, apart_us) => format!("merged from {shards} shards that began {}", apart(apart_us)),
     });
     part.into_iter().chain(whole).collect()
+}
+
+/// How far apart parts of a run began.
+pub(crate) fn apart(us: u64) -> String {
+    match us {
+        0 => "at one instant by their machines' clocks".to_owned(),
+        us => format!("{} apart by their machines' clocks", micros(us)),
+    }
+}
+
+/// The commands that repeat the first parts of a run.
+pub(crate) fn commands(merged: &MergedReport) -> impl Iterator<Item = &str> {
+    merged.shards.iter().take(MAX_COMMANDS).map(|shard| shard.command.as_str())
 }
 
 /// The verdict in capitals.

@@ -30,6 +30,13 @@ pub(super) fn notes(report: &RunReport) -> Vec<String> {
     notes.take(MAX_NOTES).map(|note| words::cut(&words::one_line(note), 600)).collect()
 }
 
+/// A line for each part.
+pub(super) fn commands(report: &RunReport) -> String {
+    let shards = report.merged.iter().flat_map(|merged| &merged.shards);
+    let lines: Vec<String> = shards.take(MAX_SHARDS).map(|shard| words::one_line(&shard.command)).collect();
+    lines.join("\n")
+}
+
 fn row(shard: &MergedShard) -> ShardRow {
     let (generator, host) = (&shard.generator, &shard.environment);
     let word = words::verdict(shard.verdict);

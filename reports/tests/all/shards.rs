@@ -153,11 +153,15 @@ fn a_part_and_a_whole_are_told_wherever_a_run_is() {
     let told = shown(&part(2, 3));
     assert_eq!(told.matches("shard 2 of 3: thresholds").count(), 3);
     assert!(told.contains("name=\"shard\" value=\"2/3\""));
-    let reports = named(vec![part(1, 2), part(2, 2)]);
+    let command = |number: u32| format!("wallflower loadtest quickstart.toml --shard {number}/2");
+    let part_of = |number| RunReport { command: command(number), ..part(number, 2) };
+    let reports = named(vec![part_of(1), part_of(2)]);
     let merged = merged(&in_order(&reports, VERSION).unwrap());
     let told = shown(&RunReport { merged: Some(merged), ..sample::passed() });
     assert_eq!(told.matches("merged from 2 shards that began 1.00 s apart").count(), 3);
     assert!(told.contains("name=\"merged_shards\" value=\"2\""));
+    assert!(told.contains("Put together by: ") && !told.contains("Run it again"));
+    assert!(told.contains("--shard 1/2"), "the commands of the shards");
     assert!(
         told.contains("1: a")
             && told.contains("2: b")
