@@ -192,7 +192,9 @@ fn compare(fault: &Fault, outcome: &Outcome) -> Result<bool, String> {
 async fn check(requirements: &'static [&'static str], fault: Fault, folder: PathBuf) -> Result<(), String> {
     let mut last = String::new();
     for seed in 1..=TRIES {
-        let history = folder.join(format!("{}-{}-{seed}.jsonl", requirements[0], fault.name));
+        // Two groups may begin alike.
+        let group = format!("{}-{}", requirements[0], requirements.len());
+        let history = folder.join(format!("{group}-{}-{seed}.jsonl", fault.name));
         let _beside = beside().await;
         let outcome = run_on(requirements, fault.name, seed, history).await;
         last = told(&outcome);
