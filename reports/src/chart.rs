@@ -153,9 +153,11 @@ impl Charts {
 
 /// All seconds but one that began when all was over: its zeros would look like a fall.
 fn to_be_drawn(report: &RunReport) -> &[Interval] {
+    // The plan was followed for a moment longer than it lasts.
+    let plan_ms = report.phases.iter().map(|phase| phase.end_ms).max().unwrap_or(u64::MAX);
     match report.intervals.split_last() {
         Some((last, before))
-            if last.second.saturating_mul(1_000) >= report.duration_ms
+            if last.second.saturating_mul(1_000) >= report.duration_ms.min(plan_ms)
                 && last.planned + last.sent + last.errors == 0 =>
         {
             before
