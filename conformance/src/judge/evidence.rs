@@ -288,9 +288,19 @@ pub(crate) struct Evidence {
     pub(crate) beside: Beside,
     /// Somebody was listed whom nobody in this history registered: others use the registry too.
     pub(crate) strangers: bool,
+    /// The registry still knew an agent of this history from before it: deadlines of that time may come until
+    /// [`Self::longest_us`] are over.
+    pub(crate) known_before: bool,
 }
 
 impl Evidence {
+    /// From its last heartbeat on, the longest that an agent of any type is remembered.
+    pub(crate) fn longest_us(&self) -> u64 {
+        let each = self.header.policies.values();
+        let longest = each.map(|it| it.evict_after_ms.unwrap_or(0).max(it.expires_after_ms)).max();
+        longest.unwrap_or_default().saturating_mul(1_000)
+    }
+
     /// The agent of this id, if it is not long gone.
     pub(crate) fn agent(&self, id: &str) -> Option<&super::Agent> {
         let number = *self.numbers.get(id)?;

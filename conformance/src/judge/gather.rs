@@ -57,6 +57,7 @@ impl Gathering {
             exchanges: Vec::new(),
             beside: Beside::new(survey),
             strangers: false,
+            known_before: false,
         };
         Ok(Self {
             evidence,
@@ -181,6 +182,9 @@ impl Gathering {
             noted: 0,
         });
         self.evidence.declared_agents += u64::from(first_certain);
+        let epoch = call.seen.as_ref().and_then(|seen| seen.epoch);
+        let is_no_first = call.outcome != Outcome::Registered || epoch.is_some_and(|epoch| epoch > 1);
+        self.evidence.known_before |= first_certain && is_no_first && span.s < self.evidence.longest_us();
         if let Some(declared) = declared {
             self.join_filters(number, &declared);
         }

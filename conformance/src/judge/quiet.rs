@@ -111,6 +111,10 @@ impl Quiet {
         horizon: Horizon,
     ) {
         self.unknown |= agents.unknown || evidence.strangers;
+        if evidence.known_before {
+            self.changes
+                .doubt_until(evidence.longest_us().saturating_add(super::late_allowance_us(evidence)));
+        }
         self.changes.add(agents.spans, agents.timers, whole_lists(evidence, lists), horizon);
         self.renewals.add(agents.renewals);
         self.filters.resize_with(evidence.filters.len(), OfFilter::default);

@@ -130,6 +130,11 @@ impl Changes {
         self.whole.drain(..kept);
     }
 
+    /// Anything may change until then.
+    pub(super) fn doubt_until(&mut self, until: u64) {
+        self.forgotten_until = self.forgotten_until.max(until);
+    }
+
     /// Whether a change may fall into this span.
     pub(super) fn may_fall_in(&self, span: Span) -> bool {
         let next = self.spans.partition_point(|change| change.e < span.s);

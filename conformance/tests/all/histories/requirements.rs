@@ -299,3 +299,21 @@ fn agents_of_somebody_else_leave_view_5_undecided() {
     story.fails_only(&[]);
     assert_eq!(story.row("VIEW-5").verdict, RequirementVerdict::Undecided);
 }
+
+#[test]
+fn what_the_registry_knew_before_the_run_may_end_within_its_memory() {
+    // Evicted after 400 ms: until then whoever it knew from before may change the revision.
+    let story = |jump: u64| {
+        let mut story = Story::new().declares("a", (0, 500), Outcome::Registered, 1);
+        story = story.last(|call| call.seen = Some(Seen { epoch: Some(2), ..Seen::default() }));
+        for beat in 1..=30 {
+            let at = beat * 50_000;
+            let revision = if beat < jump { 1 } else { 2 };
+            story = story.renews("a", (at, at + 500));
+            story = story.lists((at + 1_000, at + 1_500), revision, &[("a", Status::Healthy)]);
+        }
+        story
+    };
+    story(5).fails_only(&[]);
+    story(20).fails_only(&["VIEW-5"]);
+}
