@@ -155,7 +155,8 @@ fn late_case(subject: &Subject<'_>, sighting: &Sighting, latest: u64, due: u64, 
 }
 
 /// TIME-3 and TIME-4 cannot be decided by a harness whose own slack hides half of the time between two deadlines; and
-/// one that is so late has hardly looked at steady agents just before their next heartbeat, as TIME-7 needs.
+/// one that is so late has hardly looked at steady agents just before their next heartbeat, as TIME-7 needs, nor at
+/// expired ones just behind a restart, as DURABLE-4 does.
 pub(super) fn check_slack(evidence: &Evidence, types: &ByType, tallies: &mut Tallies) {
     let Some(end) = &evidence.end else { return };
     let policies = &evidence.header.policies;
@@ -166,7 +167,8 @@ pub(super) fn check_slack(evidence: &Evidence, types: &ByType, tallies: &mut Tal
         .map(|timeouts| timeouts.shortest_gap_us())
         .min();
     if let Some(shortest) = shortest.filter(|shortest| end.slack_us > shortest / 2) {
-        for check in [Check::Time3, Check::Time4, Check::Time7, Check::Time8, Check::Durable3] {
+        let late = [Check::Time3, Check::Time4, Check::Time7, Check::Time8, Check::Durable3, Check::Durable4];
+        for check in late {
             tallies.of(check).hindrance = Some(format!(
                 "the harness's own slack d was {} ms, more than half of the shortest time between two deadlines ({} \
                  ms): the machine was too busy",
