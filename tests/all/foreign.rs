@@ -178,6 +178,9 @@ store = "{{dir}}/data.db"
     let Some(output) = judged("a foreign registry's store", &arguments, &out) else { return };
     assert_eq!(code(&output), 0, "{}", text(&output));
     assert!(!out.join("history.exchanges.jsonl").exists(), "nobody needs it behind a run in which all held");
+    let history = std::fs::read_to_string(out.join("history.jsonl")).unwrap();
+    let torn = history.lines().find(|line| line.contains("\"event\":\"torn_pages\"")).unwrap();
+    assert!(!torn.contains("\"pages\":0,"), "{torn}");
     let report = shown(&out);
     for id in (1..=6).map(|number| format!("DURABLE-{number}")) {
         assert_eq!(row(&report, &id)["verdict"], "pass", "{report}");

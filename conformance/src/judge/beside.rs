@@ -76,6 +76,8 @@ impl Beside {
             }
             // The survey has them.
             Hardship::ClockStepped { .. } => {}
+            // Nothing is excused by it.
+            Hardship::TornPages { .. } => {}
             Hardship::SpoiltStore(spoilt) => self.spoilt.push(spoilt),
             Hardship::Flood(flood) => self.floods.push(flood),
             Hardship::Turnover(turnover) => self.turnovers.push(turnover),

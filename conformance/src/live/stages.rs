@@ -31,6 +31,7 @@ mod pause;
 mod probes;
 mod provoke;
 mod restarts;
+mod torn;
 mod trouble;
 mod watched;
 mod wave;

@@ -24,6 +24,16 @@ pub enum Hardship {
         /// The instant by which it surely was free.
         e_us: u64,
     },
+    /// The files of a killed registry were torn, as a stop in the middle of a write leaves them: nothing that was committed
+    /// is lost by it.
+    TornPages {
+        /// The store.
+        file: String,
+        /// Pages of it of which one half is rubbish.
+        pages: u64,
+        /// What stands behind the last commit in its log, half a page that belongs to none.
+        log_bytes: u64,
+    },
     /// The wall clock that the registry sees was set.
     ClockStepped {
         /// How far it now is from the true one.

@@ -1,4 +1,5 @@
-//! DURABLE-1 and DURABLE-2: SIGKILL under load, at random instants and at chosen ones, then a look at everybody.
+//! DURABLE-1 and DURABLE-2: SIGKILL under load, at random instants and at chosen ones, once with pages torn behind it, then
+//! a look at everybody.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use tokio::task::JoinSet;
 use super::super::RunError;
 use super::super::actor::Actor;
 use super::super::readers::{self, Reader, every_status};
-use super::Stages;
 use super::moments::Moment;
+use super::{Stages, torn};
 use crate::generate::{Act, kill_instants};
 
 /// So many kills at random instants, each behind a load of its own, with a long look at everybody.
@@ -67,6 +68,12 @@ impl Stages {
         self.recorder.sleep_until(from_us + self.pace.churn_period_us + instant_us).await;
         self.await_moment(moment).await;
         self.kill().await;
+        if moment == Moment::Written
+            && let Ok(store) = self.store()
+        {
+            let torn = torn::tear(&store).map_err(|source| RunError::Store { path: store, source })?;
+            torn.into_iter().for_each(|torn| self.recorder.write(&Line::Hardship(torn)));
+        }
         stop.send_replace(true);
         // Calls in flight end with the process; only then is it started again, so that none of them can reach the new
         // one.

@@ -90,7 +90,7 @@ impl Stages {
     }
 
     /// Where the store is, if that is known.
-    fn store(&self) -> Result<PathBuf, String> {
+    pub(super) fn store(&self) -> Result<PathBuf, String> {
         let process = self.target.process.as_ref().ok_or("the registry is only reached, not started here")?;
         let store = self.store.as_ref().ok_or("where its store lies is not known to the harness")?;
         Ok(store.replace("{dir}", &process.folder().to_string_lossy()).into())
