@@ -66,7 +66,8 @@ fn plan(log: &[u8]) -> Option<Tear> {
     if !MAGIC.contains(&word(0)?) {
         return None;
     }
-    let page_bytes = usize::try_from(word(8)?).ok().filter(|bytes| bytes.is_power_of_two() && *bytes >= 512)?;
+    let page_bytes =
+        usize::try_from(word(8)?).ok().filter(|bytes| bytes.is_power_of_two() && *bytes >= 512)?;
     let salts = log.get(16..24)?;
     let (mut waiting, mut pages) = (Vec::new(), BTreeSet::new());
     let (mut at, mut half_at) = (LOG_HEADER, LOG_HEADER);
