@@ -157,17 +157,27 @@ pub(crate) fn run_once(
         report.thresholds.extend(gate.thresholds);
         invalid.extend(gate.undecided);
     }
+    Ok(decided(report, scenario, &failed, &invalid))
+}
+
+/// The report with its verdict, and the exit code.
+pub(crate) fn decided(
+    mut report: RunReport,
+    scenario: &Scenario,
+    failed: &[String],
+    invalid: &[String],
+) -> (RunReport, u8) {
     let decision = decide(&Findings {
         stale: &[],
         interrupted: report.interrupted,
-        failed: &failed,
-        invalid: &invalid,
+        failed,
+        invalid,
         thresholds: &report.thresholds,
         requirements: &report.requirements,
         claimed: &scenario.requirements,
     });
     (report.verdict, report.reasons) = (decision.verdict, decision.reasons);
-    Ok((report, decision.exit_code))
+    (report, decision.exit_code)
 }
 
 /// What a run found, as far as its loop knows; judged and decided it is by others.

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use agent_sim::load::{PartOfRun, put_together};
 use reports::result::RunReport;
 use reports::shards;
-use reports::verdict::{Findings, decide};
 use scenarios::model::Scenario;
 
 use crate::cli::ReportMerge;
-use crate::loadtest::report_of;
+use crate::loadtest::{decided, report_of};
 use crate::run::{self, Failure, USAGE};
 
 pub(crate) fn merge(arguments: &ReportMerge) -> Result<u8, Failure> {
@@ -46,24 +45,14 @@ fn merged(
     let ended = parts.iter().filter(|part| part.report.interrupted);
     invalid.extend(ended.map(|part| format!("shard {}: it was ended early by its user", part.shard.number)));
     let failed = std::mem::take(&mut outcome.failed);
-    let mut report = RunReport {
+    let report = RunReport {
         environment: shards::environment(parts),
         merged: Some(merged),
         requirements: shards::requirements(parts),
         freshness,
         ..report_of(scenario, outcome)
     };
-    let decision = decide(&Findings {
-        stale: &[],
-        interrupted: report.interrupted,
-        failed: &failed,
-        invalid: &invalid,
-        thresholds: &report.thresholds,
-        requirements: &report.requirements,
-        claimed: &scenario.requirements,
-    });
-    (report.verdict, report.reasons) = (decision.verdict, decision.reasons);
-    Ok((report, decision.exit_code))
+    Ok(decided(report, scenario, &failed, &invalid))
 }
 
 /// The scenario as the shards ran it.
