@@ -7,9 +7,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// Begins to log. `RUST_LOG` chooses what; `info` is the default. Does nothing when the process logs already.
+/// What is logged unless `RUST_LOG` says otherwise. rmcp tells three times of every call of a tool, which is no log of a
+/// registry's and took a tenth of the call.
+const DEFAULT: &str = "info,rmcp=warn";
+
+/// Begins to log. `RUST_LOG` chooses what. Does nothing when the process logs already.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // An error only says that somebody else was first, as tests are.
     let _ = match format {

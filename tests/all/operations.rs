@@ -93,6 +93,24 @@ fn every_request_leaves_a_line_when_asked_and_none_of_what_it_carries() {
     assert!(!log.contains("hidden") && !log.contains("inside"), "{log}");
 }
 
+#[test]
+fn a_call_of_a_tool_leaves_no_line_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::start(folder.path(), &["--allowed-hosts", "registry"]);
+    let meta = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"agent_heartbeat","arguments":{{"agent_id":"a","capabilities":[]}},"_meta":{{{meta}}}}}}}"#
+    );
+    let head = "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+        MCP-Method: tools/call\r\nMCP-Name: agent_heartbeat";
+    let (status, answer) = ask(&served.url, &format!("POST /mcp HTTP/1.1\r\n{head}\r\nUser-Agent: test"), &body);
+    assert!(status.contains("200") && answer.contains("registered"), "{status} {answer}");
+    drop(served);
+    let log = std::fs::read_to_string(folder.path().join("serve.log")).unwrap();
+    assert!(log.contains("enforced by the kernel"), "{log}");
+    assert!(!log.contains("rmcp"), "{log}");
+}
+
 fn policies(path: &Path, expires_after: &str) {
     let text = format!(
         "[policies.default]\nheartbeat_interval = \"5s\"\ndegraded_after = \"10s\"\nexpires_after = \"{expires_after}\"\nevict_after = \"10m\"\n"

@@ -56,8 +56,24 @@ const EDGE_SECONDS: u64 = 2;
 /// What a run was like.
 struct Ran {
     report: Value,
-    /// Most memory in the hold, all its processes together.
+    /// Most memory in the hold, all its processes together; 0 if it was not weighed.
     pss_bytes: f64,
+}
+
+/// What a run does.
+struct Load {
+    name: &'static str,
+    agents: usize,
+    period_ms: u64,
+    is_own: bool,
+    /// Reading how much it holds stops it for milliseconds, on its own core: not where it is to be on time.
+    is_weighed: bool,
+}
+
+impl Load {
+    fn weighed(name: &'static str, agents: usize, period_ms: u64, is_own: bool) -> Self {
+        Self { name, agents, period_ms, is_own, is_weighed: true }
+    }
 }
 
 pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Trouble> {
@@ -65,17 +81,18 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
     let null = bench.yardstick(&["null"], &folder).await?;
     let wants = |place: usize| LINES.get(place).is_some_and(|line| bench.wants(line));
     if wants(0) || wants(1) || wants(3) {
-        let full = run(bench, &null, "full", MANY, PERIOD_MS, false).await?;
+        let full = run(bench, &null, &Load::weighed("full", MANY, PERIOD_MS, false)).await?;
         let rate =
             per_cpu_second(&full.report).ok_or("the report does not tell calls and CPU of the hold")?;
         rows.push(row(0, Round::absolute(rate), &full.report));
         if wants(1) {
-            let small = run(bench, &null, "few", FEW, PERIOD_MS, false).await?;
+            let small = run(bench, &null, &Load::weighed("few", FEW, PERIOD_MS, false)).await?;
             rows.push(row(1, weight(&full, &small, MANY - FEW), &full.report));
         }
         if wants(3) {
             let period_ms = (MANY as f64 / (rate / 2.0) * 1_000.0) as u64;
-            let half = run(bench, &null, "half", MANY, period_ms, false).await?;
+            let half = Load { is_weighed: false, ..Load::weighed("half", MANY, period_ms, false) };
+            let half = run(bench, &null, &half).await?;
             let lag = lag_ms(&half.report).ok_or("the report does not tell the lag of the hold")?;
             let floor =
                 half.report["generator"]["timer_floor_us"]["p99"].as_f64().unwrap_or_default() / 1_000.0;
@@ -84,8 +101,8 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
         }
     }
     if wants(2) {
-        let many = run(bench, &null, "own", MANY_OWN, OWN_PERIOD_MS, true).await?;
-        let few = run(bench, &null, "own-few", FEW, OWN_PERIOD_MS, true).await?;
+        let many = run(bench, &null, &Load::weighed("own", MANY_OWN, OWN_PERIOD_MS, true)).await?;
+        let few = run(bench, &null, &Load::weighed("own-few", FEW, OWN_PERIOD_MS, true)).await?;
         let held = many.report["generator"]["connections_held"].as_u64().unwrap_or_default();
         if held < MANY_OWN as u64 {
             return Err(
@@ -113,21 +130,15 @@ fn weight(many: &Ran, few: &Ran, agents: usize) -> Round {
 }
 
 /// Runs it on the client's core, and looks at its memory from outside: the report's peak has the judging in it, too.
-async fn run(
-    bench: &Bench,
-    null: &Server,
-    name: &str,
-    agents: usize,
-    period_ms: u64,
-    is_own: bool,
-) -> Result<Ran, Trouble> {
-    let file = scenario(bench, null, name, agents, period_ms, is_own)?;
+async fn run(bench: &Bench, null: &Server, load: &Load) -> Result<Ran, Trouble> {
+    let name = load.name;
+    let file = scenario(bench, null, load)?;
     let out = bench.folder(&format!("generator/{name}"))?;
     let began = clock::now();
     let run = Run::start(bench, &bench.cores.client.to_string(), &file, &out)?;
     let mut pss_bytes = 0.0_f64;
     let sampled = RAMP_SECONDS + EDGE_SECONDS..RAMP_SECONDS + HOLD_SECONDS - EDGE_SECONDS;
-    for second in sampled {
+    for second in sampled.filter(|_| load.is_weighed) {
         tokio::time::sleep_until((began + Duration::from_secs(second)).into()).await;
         let members = family(run.process);
         let sum: f64 =
@@ -152,14 +163,8 @@ async fn run(
     }
 }
 
-fn scenario(
-    bench: &Bench,
-    null: &Server,
-    name: &str,
-    agents: usize,
-    period_ms: u64,
-    is_own: bool,
-) -> Result<PathBuf, Trouble> {
+fn scenario(bench: &Bench, null: &Server, load: &Load) -> Result<PathBuf, Trouble> {
+    let &Load { name, agents, period_ms, is_own, .. } = load;
     let connections = if is_own { "own" } else { "shared" };
     let text = format!(
         r#"name = "bench-{name}"

@@ -11,7 +11,7 @@ mod watched;
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -112,37 +112,38 @@ fn serve(
     let stage = Stage::default();
     let watched_stage = stage.clone();
     let routes = TowerToHyperService::new(router.clone());
-    let connection = http::Connection {
+    let connection = Arc::new(http::Connection {
         peer: http::Peer(peer),
         reader: http::ReaderPlace::new(&shared.lanes),
         deadlines: Deadlines::default(),
         tools: Arc::clone(tools),
-    };
+    });
     let heard = Arc::clone(shared);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let serving = stage.serve();
-        let direct = http::Direct::of(request.method(), request.uri());
-        let shared = Arc::clone(&heard);
-        let connection = connection.clone();
-        let routed = match direct {
-            Some(direct) => Err((direct, request)),
-            None => {
-                request.extensions_mut().insert(connection.peer);
-                request.extensions_mut().insert(connection.reader.clone());
-                Ok(routes.call(request))
-            }
-        };
-        async move {
-            let answer = match routed {
-                Ok(answer) => answer.await,
-                Err((direct, request)) => {
-                    // In a box, or every idle connection would keep room for it.
-                    Ok(Box::pin(direct.answer(&shared, &connection, request)).await)
+        // In a box, or every idle connection would keep room for it.
+        let answer: Pin<Box<dyn Future<Output = _> + Send>> =
+            match http::Direct::of(request.method(), request.uri()) {
+                Some(direct) => {
+                    let (shared, connection) = (Arc::clone(&heard), Arc::clone(&connection));
+                    Box::pin(async move {
+                        let answer = direct.answer(&shared, &connection, request).await;
+                        drop(serving);
+                        Ok(answer)
+                    })
+                }
+                None => {
+                    request.extensions_mut().insert(connection.peer);
+                    request.extensions_mut().insert(connection.reader.clone());
+                    let answer = routes.call(request);
+                    Box::pin(async move {
+                        let answer = answer.await;
+                        drop(serving);
+                        answer
+                    })
                 }
             };
-            drop(serving);
-            answer
-        }
+        answer
     });
     let watcher = connections.watcher();
     let open = shared.metrics.connections.clone();

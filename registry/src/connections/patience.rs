@@ -5,7 +5,7 @@
 //! only then.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -43,8 +43,11 @@ pub(crate) struct Deadlines(Arc<Mutex<Patience>>);
 
 impl Deadlines {
     /// What the future comes to, or `None` when it takes longer than the limit.
-    pub(crate) async fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        mut future: Pin<&mut impl Future<Output = T>>,
+    ) -> Option<T> {
         let mut deadline = None;
         poll_fn(|context| {
             if let Poll::Ready(result) = future.as_mut().poll(context) {
@@ -61,6 +64,7 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::pin::pin;
 
     use super::*;
 
@@ -72,9 +76,9 @@ mod tests {
         for quick_ms in [1, 3_000, 9_999, 0, 7_000] {
             let begun = clock::now();
             let quick = tokio::time::sleep(Duration::from_millis(quick_ms));
-            assert!(deadlines.within(LIMIT, quick).await.is_some(), "{quick_ms}");
+            assert!(deadlines.within(LIMIT, pin!(quick)).await.is_some(), "{quick_ms}");
             let begun_slow = clock::now();
-            assert_eq!(deadlines.within(LIMIT, pending::<()>()).await, None);
+            assert_eq!(deadlines.within(LIMIT, pin!(pending::<()>())).await, None);
             assert_eq!(begun_slow.elapsed(), LIMIT, "after one of {quick_ms} ms");
             assert!(begun.elapsed() >= LIMIT);
         }
@@ -84,9 +88,9 @@ mod tests {
     async fn a_shorter_limit_after_a_longer_one_is_kept() {
         let deadlines = Deadlines::default();
         let short = tokio::time::sleep(Duration::from_millis(5));
-        assert!(deadlines.within(LIMIT * 10, short).await.is_some());
+        assert!(deadlines.within(LIMIT * 10, pin!(short)).await.is_some());
         let begun = clock::now();
-        assert_eq!(deadlines.within(LIMIT, pending::<()>()).await, None);
+        assert_eq!(deadlines.within(LIMIT, pin!(pending::<()>())).await, None);
         assert_eq!(begun.elapsed(), LIMIT);
     }
 }

@@ -2,6 +2,7 @@
 //! takes no router. Measured with `just bench`. Whatever is not plainly one of the five is the router's, and gets the
 //! same answer there.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::body::{Body, HttpBody as _};
@@ -42,7 +43,6 @@ pub(crate) enum Direct {
 }
 
 /// What a connection has for all its requests, one after the other.
-#[derive(Clone)]
 pub(crate) struct Connection {
     /// Who is at its other end.
     pub(crate) peer: Peer,
@@ -85,7 +85,8 @@ impl Direct {
         }
     }
 
-    /// The answer, counted and timed as the router's are.
+    /// The answer, counted and timed as the router's are. Its future is small, since a thousand may wait for the store at
+    /// once: nothing that it awaits is moved into it, and what only lists and tools await is in boxes.
     pub(crate) async fn answer(
         self,
         shared: &Arc<Shared>,
@@ -95,9 +96,11 @@ impl Direct {
         let passing = Passing::begin(shared, request.method(), request.uri(), Some(connection.peer));
         let answer = match self.admitted(shared, connection, &request) {
             Ok(caller) => {
-                let answer = async { self.call(shared, &caller, connection, request).await.into_response() };
-                let answer = connection.deadlines.within(shared.limits.answer, answer).await;
-                answer.unwrap_or_else(|| Problem::late().into_response())
+                let answer = pin!(self.call(shared, &caller, connection, request));
+                match connection.deadlines.within(shared.limits.answer, answer).await {
+                    Some(answer) => answer.into_response(),
+                    None => Problem::late().into_response(),
+                }
             }
             Err(refusal) => *refusal,
         };
@@ -132,8 +135,10 @@ impl Direct {
         let (parts, body) = request.into_parts();
         match self {
             Self::Beat => {
-                let reading = heartbeat::read(body, BODY_BYTES);
-                let body = connection.deadlines.within(shared.limits.body, reading).await;
+                let body = {
+                    let reading = pin!(heartbeat::read(body, BODY_BYTES));
+                    connection.deadlines.within(shared.limits.body, reading).await
+                };
                 let body = body.unwrap_or_else(|| Err(Problem::body_timeout()))?;
                 heartbeat::beaten(shared, caller, &parts.uri, &parts.headers, &body).await
             }
@@ -141,14 +146,14 @@ impl Direct {
                 let id = parts.uri.path().get(BEAT.len() + 1..);
                 heartbeat::probed(shared, caller, &parts.uri, id).await
             }
-            Self::Agents => agents::list(State(Arc::clone(shared)), parts.uri, parts.headers).await,
+            Self::Agents => Box::pin(agents::list(State(Arc::clone(shared)), parts.uri, parts.headers)).await,
             Self::Capabilities => {
-                capabilities::list(State(Arc::clone(shared)), parts.uri, parts.headers).await
+                Box::pin(capabilities::list(State(Arc::clone(shared)), parts.uri, parts.headers)).await
             }
             Self::Tools => {
                 let mut request = Request::from_parts(parts, body);
                 request.extensions_mut().insert(caller.clone());
-                Ok(connection.tools.answer(request).await)
+                Ok(Box::pin(connection.tools.answer(request)).await)
             }
         }
     }

@@ -60,6 +60,9 @@ pub(crate) use problem::Problem;
 pub(crate) use status::limits;
 pub(crate) use waiting::LONGEST_WAIT_MS;
 
+/// An answer to a heartbeat has no more, unless it tells of providers.
+const USUAL_BYTES: usize = 384;
+
 /// Every route; `tools` answers `/mcp`.
 pub(crate) fn router(shared: Arc<Shared>, tools: Arc<Endpoint>) -> Router {
     Router::new()
@@ -128,8 +131,9 @@ fn json_text(text: impl Into<axum::body::Body>) -> Response {
 
 /// An answer 200 of something that becomes JSON.
 fn json(value: &impl serde::Serialize) -> Response {
-    match serde_json::to_string(value) {
-        Ok(text) => json_text(text),
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut text, value) {
+        Ok(()) => json_text(text),
         Err(error) => Problem::internal(&error).into_response(),
     }
 }

@@ -1,9 +1,11 @@
 //! One transaction per batch, one statement per table, all handed over at once: a statement costs far more than a row,
 //! and its hand-over more than the statement.
 
+use std::io::Write as _;
+
 use registry_core::saving::Batch;
 use registry_core::time::Revision;
-use serde::Serializer as _;
+use serde::Serialize;
 use sqlx::{Executor, SqliteConnection};
 
 use super::SqliteStore;
@@ -12,6 +14,9 @@ use super::record::{Declared, Record, Told};
 /// How many revisions are reserved ahead. Half of them may be used while the store fails, and they are still far too
 /// few to reach the 2^53 that JSON readers can count to.
 const RESERVED_REVISIONS: u64 = 100_000_000;
+
+/// How many rows are written out before others get the thread.
+const ROWS_AT_ONCE: usize = 500;
 
 /// A batch as one text of several statements: each that is handed to the connection's thread by itself costs two
 /// wake-ups, which for nine of them was half of what a small batch cost. Its values are JSON: an array of the keys of the
@@ -47,15 +52,14 @@ impl SqliteStore {
     async fn transact(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
         let saves = || batch.saves.iter();
         let changed = saves().filter(|save| save.document_changed);
+        let agents = saves().map(|save| (save.key, Record::of(save)));
+        let documents = changed.map(|save| (save.key, Declared::of(&save.document)));
+        let events = batch.events.iter().map(|event| (event.number, Told::of(event)));
         sqlx::query(BATCH)
-            .bind(text(|json| json.collect_seq(&batch.forgets))?)
-            .bind(text(|json| json.collect_map(saves().map(|save| (save.key, Record::of(save)))))?)
-            .bind(text(|json| {
-                json.collect_map(changed.map(|save| (save.key, Declared::of(&save.document))))
-            })?)
-            .bind(text(|json| {
-                json.collect_map(batch.events.iter().map(|event| (event.number, Told::of(event))))
-            })?)
+            .bind(serde_json::to_string(&batch.forgets).map_err(unwritable)?)
+            .bind(object(agents).await?)
+            .bind(object(documents).await?)
+            .bind(object(events).await?)
             .bind(batch.oldest_event.cast_signed())
             .execute(&mut self.connection)
             .await
@@ -78,11 +82,24 @@ pub(super) async fn set_ceiling(
     sqlx::query(statement).bind(ceiling.0.to_string()).execute(connection).await.map(drop)
 }
 
-/// What is written, as text.
-fn text(
-    write: impl FnOnce(&mut serde_json::Serializer<&mut Vec<u8>>) -> Result<(), serde_json::Error>,
-) -> Result<String, sqlx::Error> {
-    let mut text = Vec::new();
-    write(&mut serde_json::Serializer::new(&mut text)).map_err(|error| sqlx::Error::Encode(error.into()))?;
+/// A JSON object of rows by their keys. It is made on the thread that answers heartbeats, which come in between: a large
+/// batch takes milliseconds.
+async fn object(rows: impl Iterator<Item = (u64, impl Serialize)>) -> Result<String, sqlx::Error> {
+    let mut text = vec![b'{'];
+    for (number, (key, row)) in rows.enumerate() {
+        if number > 0 {
+            text.push(b',');
+        }
+        if number % ROWS_AT_ONCE == ROWS_AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
+        write!(text, "\"{key}\":")?;
+        serde_json::to_writer(&mut text, &row).map_err(unwritable)?;
+    }
+    text.push(b'}');
     String::from_utf8(text).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+fn unwritable(error: serde_json::Error) -> sqlx::Error {
+    sqlx::Error::Encode(error.into())
 }
