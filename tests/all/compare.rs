@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::machine::measured;
 use crate::not_judged::not_judged;
-use crate::program::{alone, code, judged, report, run, text};
+use crate::program::{code, judged, report, run, text};
 
 const PAGE: &str = include_str!("../../docs/comparing.md");
 
@@ -54,7 +55,6 @@ fn path(path: &Path) -> &str {
 
 /// The report of a real run, as a whole and valid one whatever this machine made of it, for what only reads reports.
 fn report_of_a_real_run(folder: &Path) -> Value {
-    let _alone = alone();
     let out = folder.join("real");
     let output = run(&["loadtest", &tiny(folder), "--quiet", "--out", path(&out)]);
     assert!([0, 1, 3].contains(&code(&output)), "{}", text(&output));
@@ -148,7 +148,7 @@ fn runs_are_compared_with_what_got_worse_first_and_refused_on_other_terms() {
 fn a_baseline_that_nobody_can_keep_fails_the_run_and_one_on_other_terms_is_refused_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let real = report_of_a_real_run(folder.path());
-    let _alone = alone();
+    measured();
     let scenario = tiny(folder.path());
     // A thousandth of what a real run took, and hardly any scatter.
     let impossible = side(folder.path(), "impossible", &real, 0.001);
@@ -183,7 +183,7 @@ fn a_baseline_that_nobody_can_keep_fails_the_run_and_one_on_other_terms_is_refus
 
 #[test]
 fn repeated_runs_lie_side_by_side_and_are_a_side_of_a_comparison() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let scenario = tiny(folder.path());
     let out = folder.path().join("runs");
@@ -208,7 +208,7 @@ fn repeated_runs_lie_side_by_side_and_are_a_side_of_a_comparison() {
 
 #[test]
 fn a_search_for_capacity_goes_as_far_as_it_may_and_leaves_each_step() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let scenario = tiny(folder.path());
     let out = folder.path().join("capacity");

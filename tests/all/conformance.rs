@@ -2,7 +2,8 @@
 
 use std::process::Stdio;
 
-use crate::program::{alone, code, judged, registry_of, report, run, signal, text, wallflower};
+use crate::machine::measured;
+use crate::program::{code, judged, registry_of, report, run, signal, text, wallflower};
 
 /// Some of each kind; `.ci/run` has the release build hold all of them.
 const SOME: [&str; 12] = [
@@ -22,7 +23,7 @@ const SOME: [&str; 12] = [
 
 #[test]
 fn the_reference_registry_passes_some_requirements_of_each_kind() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let arguments: Vec<&str> =
@@ -40,7 +41,6 @@ fn the_reference_registry_passes_some_requirements_of_each_kind() {
 
 #[test]
 fn a_registry_that_dies_meanwhile_fails_the_run_with_the_reason() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let mut harness = wallflower()

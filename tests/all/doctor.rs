@@ -9,11 +9,7 @@ use crate::program::{code, text};
 /// Runs it with so many descriptors.
 fn with_descriptors(limit: u32, more: &str) -> Output {
     let script = format!("ulimit -n {limit}; exec \"$0\" doctor {more}");
-    Command::new("sh")
-        .args(["-c", &script, env!("CARGO_BIN_EXE_wallflower")])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    Command::new("sh").args(["-c", &script, crate::program::path()]).stdin(Stdio::null()).output().unwrap()
 }
 
 #[test]

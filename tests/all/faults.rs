@@ -1,6 +1,7 @@
 //! Faults done for real to the reference registry: the run gets over each of them, and no lease is cut by it.
 
-use crate::program::{alone, code, judged, report, text};
+use crate::machine::alone;
+use crate::program::{code, judged, report, text};
 
 const FAULTY: &str = r#"
 name = "faulty"
@@ -77,7 +78,7 @@ grace = "1s"
 
 #[test]
 fn a_reference_registry_gets_over_every_fault_and_cuts_no_lease() {
-    let _alone = alone();
+    alone();
     let folder = tempfile::tempdir().unwrap();
     let scenario = folder.path().join("faulty.toml");
     std::fs::write(&scenario, FAULTY).unwrap();

@@ -8,7 +8,7 @@ use agent_sim::latency_log;
 use agent_sim::measure::Durations;
 use serde_json::Value;
 
-use crate::program::{alone, code, report, run, text, wallflower};
+use crate::program::{code, report, run, text, wallflower};
 
 const RENDERED: [&str; 4] = ["intervals.csv", "junit.xml", "report.html", "summary.md"];
 
@@ -49,7 +49,6 @@ limit = "1us"
 
 /// A run whose threshold nobody can keep; on a starved machine it is INVALID, and leaves the same files.
 fn tiny_run(folder: &Path, github: &[(&str, &Path)]) -> (std::path::PathBuf, std::process::Output) {
-    let _alone = alone();
     let scenario = folder.join("tiny.toml");
     fs::write(&scenario, TINY).unwrap();
     let out = folder.join("out");

@@ -7,7 +7,8 @@ use reports::history::Abilities;
 use scenarios::registry_file::{self, Known};
 use serde_json::Value;
 
-use crate::program::{alone, code, judged, run, text};
+use crate::machine::measured;
+use crate::program::{code, judged, run, text};
 
 /// The page for implementers, whose examples are held to be true.
 const PAGE: &str = include_str!("../../docs/conformance.md");
@@ -15,7 +16,7 @@ const PAGE: &str = include_str!("../../docs/conformance.md");
 /// What is told to be shorter than it is: this registry expires its agents too late for the file.
 fn late_registry(folder: &Path) -> PathBuf {
     let file = folder.join("my-registry.toml");
-    let program = env!("CARGO_BIN_EXE_wallflower");
+    let program = crate::program::path();
     let text = format!(
         r#"
 name = "my registry | [1]"
@@ -94,7 +95,7 @@ const ASKED: [&str; 7] = ["conformance", "--only", "TIME-2", "--only", "TIME-3",
 
 #[test]
 fn a_failure_tells_what_proved_it_in_every_file_and_passes_when_it_was_expected() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let file = late_registry(folder.path());
@@ -158,10 +159,10 @@ fn a_failure_tells_what_proved_it_in_every_file_and_passes_when_it_was_expected(
 /// The reference, started as anybody's command, is killed, locked and spoilt like it.
 #[test]
 fn a_foreign_registry_that_keeps_its_data_is_held_to_profile_durable_and_watched_in_a_namespace() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("foreign.toml");
-    let program = env!("CARGO_BIN_EXE_wallflower");
+    let program = crate::program::path();
     let target = format!(
         r#"
 command = ["{program}", "serve", "--listen", "127.0.0.1:{{port}}", "--database", "sqlite://{{dir}}/data.db",
@@ -201,7 +202,7 @@ store = "{{dir}}/data.db"
 
 #[test]
 fn an_expected_failure_that_is_none_any_more_fails_the_run() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let expected = folder.path().join("expected.toml");

@@ -5,8 +5,9 @@ use std::process::Output;
 
 use serde_json::Value;
 
+use crate::machine::measured;
 use crate::not_judged::not_judged;
-use crate::program::{Served, alone, code, report, run, text, wallflower};
+use crate::program::{Served, code, report, run, text, wallflower};
 
 const POLICY: &str = "default=1s,1500ms,2500ms,30s";
 
@@ -86,7 +87,6 @@ fn lines(out: &Path, kind: &str) -> Vec<Value> {
 
 #[test]
 fn a_load_test_sends_its_token_and_writes_it_nowhere() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let secret = token(folder.path(), "ops", "admin", "");
     let tokens = folder.path().join("tokens.toml").display().to_string();
@@ -110,7 +110,7 @@ fn a_load_test_sends_its_token_and_writes_it_nowhere() {
 
 #[test]
 fn a_conformance_run_sends_its_tokens_and_writes_them_nowhere() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let secrets = [
         token(folder.path(), "ops", "admin", ""),
@@ -160,7 +160,7 @@ fn a_conformance_run_sends_its_tokens_and_writes_them_nowhere() {
 /// A failure shows its call as it went over the wire, but for the token.
 #[test]
 fn a_failure_shows_its_call_without_the_token() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let secrets = [token(folder.path(), "ops", "admin", "")];
     let tokens = folder.path().join("tokens.toml").display().to_string();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::program::{Served, alone};
+use crate::program::Served;
 use crate::serve::ask;
 
 const ROUNDS: usize = 200;
@@ -114,7 +114,6 @@ fn check(known: &mut BTreeMap<String, Known>, shown: &BTreeMap<String, u64>, rou
 
 #[test]
 fn killed_hundreds_of_times_it_loses_nothing_that_it_acknowledged() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let mut chance = Chance(SEED);
     let name = |writer: usize, agent: usize| (format!("w{writer}-{agent}"), Known::default());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 
 use crate::loadtest::small;
-use crate::program::{alone, code, report, wallflower};
+use crate::program::{code, report, wallflower};
 
 /// The view comes with the run's first second; minutes are for a machine that is busy beyond use.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -29,7 +29,7 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::start_program(env!("CARGO_BIN_EXE_wallflower"), arguments, environment)
+        Self::start_program(crate::program::path(), arguments, environment)
     }
 
     fn start_program(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
@@ -98,7 +98,6 @@ fn on_a_terminal_ctrl_c_does_the_same() {
 }
 
 fn ended_by(keys: &[u8], name: &str) {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let arguments = loadtest(folder.path(), &out);
@@ -127,7 +126,6 @@ fn ended_by(keys: &[u8], name: &str) {
 
 #[test]
 fn a_terminal_that_cannot_move_its_cursor_gets_lines_and_no_colour_where_none_is_wanted() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let arguments = loadtest(folder.path(), &out);
@@ -140,7 +138,6 @@ fn a_terminal_that_cannot_move_its_cursor_gets_lines_and_no_colour_where_none_is
 
 #[test]
 fn without_a_terminal_there_are_plain_lines_and_live_is_refused() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let arguments = loadtest(folder.path(), &out);
@@ -164,7 +161,7 @@ fn the_readme_shows_the_live_view() {
     let folder = tempfile::tempdir().unwrap();
     let program = std::env::var("WALLFLOWER");
     let mut run = OnTerminal::start_program(
-        program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_wallflower")),
+        program.as_deref().unwrap_or(crate::program::path()),
         &["loadtest", "tests/browser/strict-pause.toml", "--out", folder.path().to_str().unwrap()],
         &[],
     );

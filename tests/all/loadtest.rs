@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use crate::program::{alone, code, judged, registry_of, report, run, signal, text, wallflower};
+use crate::machine::measured;
+use crate::program::{code, judged, registry_of, report, run, signal, text, wallflower};
 
 /// Few agents, a few seconds; the debug build on a busy machine can keep this plan.
 const SMALL: &str = r#"
@@ -67,7 +68,7 @@ pub(crate) fn small(folder: &Path) -> String {
 
 #[test]
 fn a_small_run_passes_and_leaves_every_file() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let scenario = small(folder.path());
@@ -92,7 +93,6 @@ fn a_small_run_passes_and_leaves_every_file() {
 
 #[test]
 fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let scenario = small(folder.path());
     let short = [
@@ -119,7 +119,7 @@ fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
 
 #[test]
 fn a_threshold_that_nobody_can_keep_exits_1_and_says_which() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let scenario = small(folder.path());
@@ -139,7 +139,6 @@ fn a_threshold_that_nobody_can_keep_exits_1_and_says_which() {
 
 #[test]
 fn a_registry_that_is_killed_meanwhile_fails_the_run_with_the_reason() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let (mut harness, registry) = under_way(folder.path(), &out);
@@ -153,7 +152,6 @@ fn a_registry_that_is_killed_meanwhile_fails_the_run_with_the_reason() {
 
 #[test]
 fn an_interrupted_run_still_writes_its_report_and_leaves_no_process() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let (mut harness, registry) = under_way(folder.path(), &out);

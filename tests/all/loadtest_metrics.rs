@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use crate::program::{alone, code, run, text, wallflower};
+use crate::program::{code, run, text, wallflower};
 use crate::serve::ask;
 
 const SCENARIO: &str = r#"
@@ -74,7 +74,6 @@ fn value(text: &str, series: &str) -> f64 {
 
 #[test]
 fn prometheus_can_read_a_run_while_it_goes_on() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let (scenario, out) = (folder.path().join("measured.toml"), folder.path().join("out"));
     std::fs::write(&scenario, SCENARIO).unwrap();

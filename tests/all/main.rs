@@ -24,6 +24,7 @@ mod kills;
 mod live;
 mod loadtest;
 mod loadtest_metrics;
+mod machine;
 mod not_judged;
 mod operations;
 mod peers;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use crate::machine::measured;
 use crate::not_judged::not_judged;
-use crate::program::{alone, code, run, text};
+use crate::program::{code, run, text};
 
 /// Few agents, a few seconds.
 const SMALL: &str = r#"
@@ -116,11 +117,11 @@ fn write(folder: &Path, name: &str, text: &str) -> String {
 
 #[test]
 fn one_table_tells_of_those_that_ran_and_of_those_that_are_not_here() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let small = write(folder.path(), "small.toml", SMALL);
     write(folder.path(), "ours.toml", OURS);
-    let described = write(folder.path(), "described.toml", &described(env!("CARGO_BIN_EXE_wallflower")));
+    let described = write(folder.path(), "described.toml", &described(crate::program::path()));
     let missing = write(folder.path(), "missing.toml", MISSING);
     let out = folder.path().join("out");
     let arguments = ["peers", "--quiet", "--out", out.to_str().unwrap(), &small, &described, &missing];

@@ -6,11 +6,18 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::machine::beside;
 use crate::not_judged::not_judged;
+
+/// Where the binary under test is. Who asks is going to run it.
+pub(crate) fn path() -> &'static str {
+    beside();
+    env!("CARGO_BIN_EXE_wallflower")
+}
 
 /// The binary under test.
 pub(crate) fn wallflower() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wallflower"));
+    let mut command = Command::new(path());
     for variable in ["WALLFLOWER_CONFIG", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"] {
         command.env_remove(variable);
     }
@@ -117,12 +124,6 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
         .flat_map(|list| list.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<_>>())
         .collect()
-}
-
-/// Load makes load tests lie: whoever measures takes this first.
-pub(crate) fn alone() -> std::sync::MutexGuard<'static, ()> {
-    static MACHINE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    MACHINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The process id of the registry that a harness has started, once its history tells of calls.

@@ -19,7 +19,7 @@ fn documented() -> Vec<&'static str> {
 
 /// Runs a line of the page in a folder, where `wallflower` is the program under test. Gives what it printed.
 fn shell(folder: &Path, line: &str) -> String {
-    let programs = Path::new(env!("CARGO_BIN_EXE_wallflower")).parent().unwrap();
+    let programs = Path::new(crate::program::path()).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let output =
         Command::new("sh").args(["-c", line]).current_dir(folder).env("PATH", path).output().unwrap();

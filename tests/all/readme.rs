@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::tempdir;
 
 use crate::examples::{Example, examples, shell};
-use crate::program::{Served, alone, code, report, run, text, wallflower};
+use crate::program::{Served, code, report, run, text, wallflower};
 use crate::serve::ask;
 
 const README: &str = include_str!("../../README.md");
@@ -53,7 +53,6 @@ fn is_a_step(line: &str) {
 /// The same scenario, with few agents and for a few seconds. How fast the machine is decides between PASS, FAIL of a
 /// latency and INVALID, so this asks only that the run is a judged one.
 fn quickstart(folder: &Path) {
-    let _alone = alone();
     let out = folder.join("quickstart");
     let mut arguments = vec!["loadtest", "scenarios/quickstart.toml", "--out", out.to_str().unwrap()];
     for smaller in [

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::program::{self, code, report, run, text};
+use crate::machine::{alone, measured};
+use crate::program::{code, report, run, text};
 
 const MCP_MESH: &str = "target/peers/node_modules/@mcpmesh/cli-linux-x64/bin/mcp-mesh-registry";
 
@@ -136,7 +137,7 @@ fn judged(test: &str, arguments: &[&str], is_settled: impl Fn() -> bool) -> Opti
 #[test]
 #[ignore = "needs what scenarios/peers/install brings"]
 fn mcp_mesh_keeps_its_times_and_calls_agents() {
-    let _alone = program::alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let mesh = McpMesh::start(folder.path());
     let policies = folder.path().join("policies.toml");
@@ -193,7 +194,7 @@ fn mcp_mesh_keeps_its_times_and_calls_agents() {
 #[test]
 #[ignore = "needs what scenarios/peers/install brings"]
 fn etcd_keeps_its_times_and_calls_nobody() {
-    let _alone = program::alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let etcd = Etcd::start(folder.path());
     let policies = folder.path().join("policies.toml");
@@ -237,7 +238,7 @@ fn etcd_keeps_its_times_and_calls_nobody() {
 
 /// The peer's scenario ends in PASS, spoken to in this dialect.
 fn passes_under_load(scenario: &str, dialect: &str, name: &str) {
-    let _alone = program::alone();
+    alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let arguments = ["loadtest", scenario, "--dialect", dialect, "--out", out.to_str().unwrap()];

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::program::{alone, code, judged, report, run, text};
+use crate::machine::measured;
+use crate::program::{code, judged, report, run, text};
 
 /// A target file: this program's own registry, held to X = 1.2 s, with `lease` as the X that it really has.
 fn target(folder: &Path, lease: &str) -> String {
-    let program = env!("CARGO_BIN_EXE_wallflower");
+    let program = crate::program::path();
     let file = format!(
         r#"
 name = "own"
@@ -37,7 +38,7 @@ fn read(path: &Path) -> Value {
 
 #[test]
 fn what_failed_is_shrunk_and_kept_and_replayed_first_until_it_holds() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let (broken, mended) = (target(folder.path(), "800ms"), target(folder.path(), "1200ms"));
     let out = folder.path().join("first");

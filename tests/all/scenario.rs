@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::program::{alone, code, report, run, text};
+use crate::program::{code, report, run, text};
 
 /// A second's life of a few agents.
 const TINY: &str = r#"name = "tiny"
@@ -129,7 +129,6 @@ fn a_plan_counts_what_each_phase_offers() {
 
 #[test]
 fn a_plan_has_the_hash_that_the_run_reports_and_another_for_another_seed() {
-    let _machine = alone();
     let folder = folder(&[]);
     let file = path(&folder, "tiny.toml");
     let planned = plan(&[&file, "--no-cpu"]);
@@ -162,7 +161,7 @@ fn a_plan_for_people_says_on_what_its_estimate_rests() {
 fn a_plan_that_needs_more_descriptors_than_there_are_says_so() {
     let script = "ulimit -n 300; exec \"$0\" scenario plan scenarios/quickstart.toml --no-cpu";
     let output = Command::new("sh")
-        .args(["-c", script, env!("CARGO_BIN_EXE_wallflower")])
+        .args(["-c", script, crate::program::path()])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
         .output()

@@ -9,7 +9,7 @@ use agent_sim::measure::{Durations, Latencies, Timed};
 use reports::history::Line;
 use serde_json::Value;
 
-use crate::program::{Served, alone, code, report, run, text, wallflower};
+use crate::program::{Served, code, report, run, text, wallflower};
 
 /// Nobody polls, so that every list in a history is the harness's own.
 const SCENARIO: &str = r#"
@@ -121,7 +121,6 @@ fn percentiles(durations: &Durations) -> Value {
 
 #[test]
 fn two_shards_put_together_are_one_run_to_the_last_call() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let served = Served::start(folder.path(), &["--policy", "default=1s,10s,20s,60s"]);
     let parts = shards(&scenario(folder.path()), &served.url, folder.path(), 2);
@@ -211,7 +210,6 @@ fn begun_at_a_given_instant(scenario: &str, url: &str, out: &Path) -> String {
 
 #[test]
 fn a_single_shard_put_together_has_the_figures_of_its_own_report() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let served = Served::start(folder.path(), &["--policy", "default=1s,10s,20s,60s"]);
     let scenario = scenario(folder.path());

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::machine::alone;
 use crate::not_judged::not_judged;
-use crate::program::{Served, alone, code, registry_of, report, signal, text, wallflower};
+use crate::program::{Served, code, registry_of, report, signal, text, wallflower};
 
 /// Forty agents with a heartbeat every 200 ms, for some five seconds.
 const SHORT: &str = r#"
@@ -70,13 +71,7 @@ impl Place {
     fn through_shell(&self, first: &[&str], script: &str, more: &[&str]) -> Output {
         let mut command = Command::new(first[0]);
         command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).args(&first[1..]);
-        command.args([
-            "sh",
-            "-c",
-            &format!("{script} && exec \"$@\""),
-            "sh",
-            env!("CARGO_BIN_EXE_wallflower"),
-        ]);
+        command.args(["sh", "-c", &format!("{script} && exec \"$@\""), "sh", crate::program::path()]);
         command.args(self.arguments(more)).output().unwrap()
     }
 
@@ -123,7 +118,6 @@ impl Drop for Spinners {
 /// period: four rules at once.
 #[test]
 fn a_generator_that_is_stopped_for_two_seconds_has_lag_and_misses_of_its_own() {
-    let _alone = alone();
     let place = Place::new();
     let harness = place.start(&[]);
     registry_of(&harness, &place.out());
@@ -144,7 +138,7 @@ fn a_generator_that_is_stopped_for_two_seconds_has_lag_and_misses_of_its_own() {
 
 #[test]
 fn a_generator_whose_core_is_taken_by_others_was_starved_of_cpu() {
-    let _alone = alone();
+    alone();
     let place = Place::new();
     let harness = place.start(&[]);
     registry_of(&harness, &place.out());
@@ -162,7 +156,6 @@ fn a_generator_whose_core_is_taken_by_others_was_starved_of_cpu() {
 
 #[test]
 fn a_bound_on_calls_in_flight_that_holds_calls_back_is_named() {
-    let _alone = alone();
     let place = Place::new();
     let harness = place.start(&["--set", "max_in_flight=1", "--set", "call_timeout=3s"]);
     let registry = registry_of(&harness, &place.out());
@@ -176,7 +169,6 @@ fn a_bound_on_calls_in_flight_that_holds_calls_back_is_named() {
 /// 200 connections of the agents' own do not fit under a limit of 100 descriptors.
 #[test]
 fn a_generator_without_descriptors_holds_fewer_connections_than_it_was_asked_for() {
-    let _alone = alone();
     let place = Place::new();
     let served = Served::start(place.folder.path(), &[]);
     let own = ["--target", &served.url, "--set", "fleets.workers.connections=own"];
@@ -188,7 +180,6 @@ fn a_generator_without_descriptors_holds_fewer_connections_than_it_was_asked_for
 /// In a network namespace of its own with 21 local ports.
 #[test]
 fn a_generator_without_local_ports_says_so() {
-    let _alone = alone();
     let place = Place::new();
     let namespace = ["unshare", "-Urn"];
     if !Command::new("unshare").args(["-Urn", "true"]).output().is_ok_and(|done| done.status.success()) {
@@ -202,7 +193,6 @@ fn a_generator_without_local_ports_says_so() {
 /// The history's disk is a file system of 64 KiB.
 #[test]
 fn a_history_that_does_not_fit_on_its_disk_proves_nothing() {
-    let _alone = alone();
     let place = Place::new();
     if !Command::new("unshare").args(["-Urm", "true"]).output().is_ok_and(|done| done.status.success()) {
         return not_judged("a full disk", "user namespaces cannot be had here");
@@ -220,7 +210,6 @@ fn a_history_that_does_not_fit_on_its_disk_proves_nothing() {
 /// The disk stands still for nine seconds, which is more than the queue before it holds.
 #[test]
 fn a_history_whose_disk_stands_still_loses_lines_and_says_how_many() {
-    let _alone = alone();
     let place = Place::new();
     let disk = place.folder.path().join("slow_disk.so").display().to_string();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/slow_disk.c");

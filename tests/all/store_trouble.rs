@@ -28,13 +28,7 @@ fn in_a_namespace(mount: &str, folder: &Path) -> Command {
     let database = folder.join("registry.db");
     let mut command = Command::new("unshare");
     command
-        .args([
-            "-rm",
-            "sh",
-            "-c",
-            &format!("{mount} && exec \"$0\" \"$@\""),
-            env!("CARGO_BIN_EXE_wallflower"),
-        ])
+        .args(["-rm", "sh", "-c", &format!("{mount} && exec \"$0\" \"$@\""), crate::program::path()])
         .args(["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()]);
     command.env_remove("WALLFLOWER_CONFIG").stdin(std::process::Stdio::null());
     command

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use crate::program::{alone, children, code, judged, report, run, signal, text, wait_for, wallflower};
+use crate::machine::measured;
+use crate::program::{children, code, judged, report, run, signal, text, wait_for, wallflower};
 
 /// A hundred agents with connections of their own.
 const OWN: &str = r#"
@@ -61,7 +62,7 @@ fn sum(report: &serde_json::Value, what: &str) -> u64 {
 
 #[test]
 fn agents_spread_over_two_processes_make_the_calls_that_one_would_make() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let scenario = scenario(folder.path());
     let out = folder.path().join("two");
@@ -132,7 +133,6 @@ fn spread(scenario: &str, out: &Path) -> (Child, Vec<u32>) {
 
 #[test]
 fn a_worker_that_is_killed_makes_the_run_invalid_at_once_and_is_named() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let (harness, workers) = spread(&scenario(folder.path()), &out);
@@ -148,7 +148,6 @@ fn a_worker_that_is_killed_makes_the_run_invalid_at_once_and_is_named() {
 
 #[test]
 fn an_interrupted_run_of_several_processes_is_reported_with_all_that_was_done() {
-    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let (harness, workers) = spread(&scenario(folder.path()), &out);

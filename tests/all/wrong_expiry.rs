@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use crate::program::{alone, code, judged, report, text};
+use crate::machine::measured;
+use crate::program::{code, judged, report, text};
 
 /// This program's own registry, but held to a policy four times as long as the one that it was started with: whoever
 /// sends a heartbeat every second is gone in between.
 fn scenario(folder: &Path) -> String {
-    let program = env!("CARGO_BIN_EXE_wallflower");
+    let program = crate::program::path();
     let scenario = format!(
         r#"
 name = "cut-short"
@@ -53,7 +54,7 @@ duration = "4s"
 
 #[test]
 fn a_wrong_expiry_exits_2_with_the_agents_timeline_in_the_report() {
-    let _alone = alone();
+    measured();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let scenario = scenario(folder.path());
