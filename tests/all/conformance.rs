@@ -2,10 +2,11 @@
 
 use std::process::Stdio;
 
+use crate::not_judged::not_judged;
 use crate::program::{alone, code, judged, registry_of, report, run, signal, text, wallflower};
 
 /// Some of each kind; `.ci/run` has the release build hold all of them.
-const SOME: [&str; 12] = [
+const SOME: [&str; 13] = [
     "PASSIVE-1",
     "TIME-2",
     "TIME-5",
@@ -16,6 +17,7 @@ const SOME: [&str; 12] = [
     "INPUT-3",
     "GUARD-2",
     "DURABLE-1",
+    "DURABLE-5",
     "DURABLE-6",
     "MCP-2",
 ];
@@ -34,6 +36,15 @@ fn the_reference_registry_passes_some_requirements_of_each_kind() {
     let verdicts: Vec<_> = rows.iter().map(|row| (&row["id"], &row["verdict"])).collect();
     assert_eq!(verdicts.len(), SOME.len(), "{verdicts:?}");
     assert!(rows.iter().all(|row| row["verdict"] == "pass"), "{verdicts:?}");
+    let trouble = rows.iter().find(|row| row["id"] == "DURABLE-5").unwrap()["detail"].as_str().unwrap();
+    if trouble.contains("a full disk was not tried") {
+        not_judged("a full disk", trouble);
+    } else {
+        let felt = trouble
+            .split("; ")
+            .any(|part| part.starts_with("a full disk:") && part.ends_with("changes were refused"));
+        assert!(felt, "{trouble}");
+    }
     let again = run(&["judge", out.join("history.jsonl").to_str().unwrap()]);
     assert_eq!(code(&again), 0, "the saved history is judged alike: {}", text(&again));
 }

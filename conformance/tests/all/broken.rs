@@ -97,6 +97,8 @@ const GROUPS: &[Group] = &[
             Fault { name: "forgets-expiries", must: &["DURABLE-4"] },
             Fault { name: "numbers-start-again", must: &["DURABLE-4"] },
             Fault { name: "unknown-under-trouble", must: &["DURABLE-5"] },
+            Fault { name: "unknown-on-a-full-disk", must: &["DURABLE-5"] },
+            Fault { name: "acknowledges-on-a-full-disk", must: &["DURABLE-5"] },
             Fault { name: "takes-any-store", must: &["DURABLE-6"] },
         ],
     },
