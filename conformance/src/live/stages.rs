@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_sim::room::RoomProgram;
+use agent_sim::system_clock::KeeperProgram;
 use agent_sim::target::Target;
 use agent_sim::tripwire::Tripwire;
 use reports::history::{Line, Policy, RunHeader};
@@ -65,6 +66,7 @@ pub(super) struct Stages {
     /// Where the registry keeps its store, if known; `{dir}` stands for its folder.
     store: Option<String>,
     room: Option<RoomProgram>,
+    system_clock: Option<KeeperProgram>,
     explain: bool,
     /// Routes to provoke beside those that are known.
     routes: Vec<(&'static str, String)>,
@@ -100,6 +102,7 @@ impl Stages {
             wanted_wave: if one_deadline { options.wave_agents.unwrap_or(WAVE_AGENTS) } else { 0 },
             store: options.store(),
             room: options.room.clone(),
+            system_clock: options.system_clock.clone(),
             explain: options.explain,
             routes: options.routes.clone(),
             likeness: guard::Likeness {

@@ -136,6 +136,7 @@ pub(crate) fn options(
         rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
         lacks: Vec::new(),
         room: Some(stub::room()),
+        system_clock: None,
         explain: false,
         routes: Vec::new(),
         agents: Some(48),
