@@ -27,6 +27,9 @@ pub(crate) struct Cli {
 /// The hidden sub-command by which a conformance run puts a registry into a network namespace.
 pub(crate) const ROOM: &str = "registry-room";
 
+/// The hidden sub-command by which a conformance run sets the machine's clock.
+pub(crate) const CLOCK_KEEPER: &str = "clock-keeper";
+
 const EXIT_CODES: &str = "Exit codes: 0 pass, 1 a threshold broken, 2 a requirement broken, 3 invalid or undecided, \
                           4 usage or scenario error, 130 interrupted (the report is written all the same).";
 
@@ -51,6 +54,9 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
+    /// Set the machine's clock for a conformance run that started this process, and in the end right.
+    #[command(name = CLOCK_KEEPER, hide = true)]
+    ClockKeeper,
     /// Say what differs between load tests, and whether chance explains it.
     #[command(after_help = series::COMPARE_HELP)]
     Compare(Compare),

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use agent_sim::room::RoomProgram;
+use agent_sim::system_clock::KeeperProgram;
 use clap::ValueEnum as _;
 use conformance::catalogue::{Check, REQUIREMENTS, Selection};
 use conformance::generate::Schedule;
@@ -21,7 +22,7 @@ use reports::verdict::{Findings, decide};
 use scenarios::model::TargetKind;
 use tokio::sync::watch;
 
-use crate::cli::{Conformance, ROOM};
+use crate::cli::{CLOCK_KEEPER, Conformance, ROOM};
 use crate::replay::{self, FailedRun};
 use crate::run::{self, Failure, HISTORY, TROUBLE, USAGE};
 use asked::Asked;
@@ -97,6 +98,7 @@ fn run_once(asked: &Asked, once: Once<'_>, folder: &Path, quiet: bool) -> Result
     let (applying, not_asked) = asked.split(selection)?;
     let reference_program = run::own_program()?;
     let room = room()?;
+    let system_clock = asked.step_system_clock.then(keeper).transpose()?;
     let (progress, shown) = watch::channel(String::new());
     let outcome = run::interruptible(|interrupt| async move {
         let printer = tokio::spawn(crate::progress::show_stages(shown, quiet));
@@ -111,6 +113,7 @@ fn run_once(asked: &Asked, once: Once<'_>, folder: &Path, quiet: bool) -> Result
             rerun: asked.rerun(),
             lacks: asked.lacking_abilities(),
             room: Some(room),
+            system_clock,
             explain: asked.explain,
             routes: routes.map(|route| (route.method, route.path.clone())).collect(),
             agents: None,
@@ -138,6 +141,11 @@ fn run_once(asked: &Asked, once: Once<'_>, folder: &Path, quiet: bool) -> Result
 /// This program becomes the first process of a network namespace by its own sub-command.
 fn room() -> Result<RoomProgram, Failure> {
     Ok(RoomProgram { program: run::own_program()?, arguments: vec![ROOM.to_owned()] })
+}
+
+/// And what keeps the machine's clock by another.
+fn keeper() -> Result<KeeperProgram, Failure> {
+    Ok(KeeperProgram { program: run::own_program()?, arguments: vec![CLOCK_KEEPER.to_owned()] })
 }
 
 /// What was judged and what was not asked, in the catalogue's order, with the calls that proved failures.

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         Command::RegistryRoom { words } => {
             Ok(u8::try_from(agent_sim::room::run(words)).unwrap_or(run::TROUBLE))
         }
+        Command::ClockKeeper => Ok(u8::try_from(agent_sim::system_clock::keep()).unwrap_or(run::TROUBLE)),
         Command::Compare(arguments) => compare::compare_runs(&arguments),
         Command::Peers(arguments) => peers::peers(&arguments),
         Command::Scenario(command) => scenario::scenario(&command),

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike as _;
-use nix::time::{ClockId, clock_gettime};
+use nix::sys::time::{TimeSpec, TimeValLike as _};
+use nix::time::{ClockId, clock_gettime, clock_settime};
 
 /// A monotonic clock that begins with the run. Copies show the same time, in other processes of this machine too
 /// ([`Clock::of_origin`]).
@@ -50,9 +50,30 @@ impl Clock {
 }
 
 fn monotonic_ns() -> u64 {
-    // It fails for clocks that do not exist alone; this one does on every Linux.
-    clock_gettime(ClockId::CLOCK_MONOTONIC)
-        .map_or(0, |shown| u64::try_from(shown.num_nanoseconds()).unwrap_or_default())
+    u64::try_from(steady_ns()).unwrap_or_default()
+}
+
+/// What CLOCK_MONOTONIC shows, nanoseconds: no setting of the wall clock changes it.
+pub(crate) fn steady_ns() -> i64 {
+    shown_ns(ClockId::CLOCK_MONOTONIC)
+}
+
+/// What the machine's wall clock shows, nanoseconds since 1970.
+pub(crate) fn wall_ns() -> i64 {
+    shown_ns(ClockId::CLOCK_REALTIME)
+}
+
+fn shown_ns(id: ClockId) -> i64 {
+    // It fails for clocks that do not exist alone; these do on every Linux.
+    clock_gettime(id).map_or(0, |shown| shown.num_nanoseconds())
+}
+
+/// Sets the machine's wall clock.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn set_wall_ns(ns: i64) -> std::io::Result<()> {
+    Ok(clock_settime(ClockId::CLOCK_REALTIME, TimeSpec::nanoseconds(ns))?)
 }
 
 /// The wall clock, for names and dates only.

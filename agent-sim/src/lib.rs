@@ -6,6 +6,7 @@
 //! - [`tripwire`]: an address with a listener for every agent, which nobody must ever call.
 //! - [`process`]: the registry under test as a child process.
 //! - [`room`]: a network namespace in which the registry is alone, so that the kernel counts what it alone sends.
+//! - [`system_clock`]: the machine's own wall clock, set wrong on purpose and right again.
 //! - [`target`]: the registry under test, started or reached, with the policies that it is held to.
 //! - [`proxy`]: a bad network between agents and the registry.
 //! - [`plan`]: who does what at which instant, from the seed alone; pure.
@@ -33,6 +34,7 @@ pub mod plan;
 pub mod process;
 pub mod proxy;
 pub mod room;
+pub mod system_clock;
 mod tail;
 pub mod target;
 pub mod tripwire;

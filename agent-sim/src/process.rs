@@ -202,6 +202,15 @@ impl RegistryProcess {
         }
     }
 
+    /// The same, started as `spec` says from now on; what it has put into `{dir}` stays.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn restart_as(&mut self, spec: LaunchSpec) -> Result<ProcessEvent, LaunchError> {
+        self.spec = spec;
+        self.restart().await
+    }
+
     /// SIGSTOP, and waits until all its threads stand; `None` when it does not run or would not stop.
     pub async fn pause(&mut self) -> Option<ProcessEvent> {
         let s_us = self.signal_from(Signal::SIGSTOP)?;

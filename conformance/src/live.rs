@@ -19,6 +19,7 @@ use agent_sim::clock::{Clock, wall_clock};
 use agent_sim::dialect::lacking::Lacking;
 use agent_sim::process::LaunchError;
 use agent_sim::room::RoomProgram;
+use agent_sim::system_clock::{KeeperProgram, SystemClock};
 use agent_sim::target::{Target, TargetError};
 use agent_sim::tripwire::Tripwire;
 use reports::history::{Line, RunEnd, RunHeader};
@@ -76,6 +77,8 @@ pub struct RunOptions {
     pub lacks: Vec<String>,
     /// What becomes the first process of a network namespace; `None`: a registry is not put into one.
     pub room: Option<RoomProgram>,
+    /// What keeps the machine's own wall clock while that is stepped for TIME-8; `None`: another is shown to the registry.
+    pub system_clock: Option<KeeperProgram>,
     /// Let strace tell who called, beside the kernel's counters.
     pub explain: bool,
     /// Routes to provoke beside those of its OpenAPI document, as methods and paths.
@@ -137,6 +140,9 @@ pub enum RunError {
     /// Nothing to check.
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// The machine's clock was to be stepped, and cannot be.
+    #[error("the machine's clock cannot be stepped: {0}; or leave --step-system-clock out")]
+    SystemClock(String),
     /// A kill was asked for, but the process is not ours.
     #[error(
         "profile `durable` needs a registry that the harness starts and kills itself; {url} is only reached: leave \
@@ -187,6 +193,10 @@ pub async fn run(options: RunOptions) -> Result<Outcome, RunError> {
     if selection != options.selection {
         let told = "the registry is only reached, not started here: what needs a kill (DURABLE) is left out";
         options.progress.send_replace(told.to_owned());
+    }
+    if let Some(keeper) = options.system_clock.as_ref().filter(|_| selection.wants(Check::Time8)) {
+        let clock = SystemClock::take(keeper).await.map_err(RunError::SystemClock)?;
+        clock.give_back().await.map_err(|error| RunError::SystemClock(error.to_string()))?;
     }
     let mut asked = options.target.clone();
     if asked.kind == TargetKind::Reference {

@@ -29,6 +29,10 @@ pub(crate) struct Conformance {
     /// Let strace tell who called whom, beside what the kernel counts (PASSIVE-2 to 4), in a second provocation.
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Step the wall clock of this whole machine by an hour and back for TIME-8, in place of a library in the registry's
+    /// process, which a statically linked one does not see. For machines of your own; needs the right to set the clock.
+    #[arg(long)]
+    pub(crate) step_system_clock: bool,
     /// Print the catalogue and do nothing else.
     #[arg(long)]
     pub(crate) list: bool,

@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     pub(crate) words: Vec<String>,
     /// strace is to tell who calls.
     pub(crate) explain: bool,
+    /// The machine's own clock is to be stepped.
+    pub(crate) step_system_clock: bool,
 }
 
 impl Asked {
@@ -51,6 +53,15 @@ impl Asked {
             }
         }
         asked.explain = arguments.explain;
+        if arguments.step_system_clock {
+            if matches!(asked.registry.target.kind, TargetKind::Url(_)) {
+                let told = "--step-system-clock has no meaning for a registry that is only reached: TIME-8 needs one that \
+                            the harness starts; give a target file with a `command`, or leave it out";
+                return Err(Failure::new(USAGE, told));
+            }
+            asked.step_system_clock = true;
+            asked.words.push("--step-system-clock".to_owned());
+        }
         if let Some(path) = &arguments.expected {
             asked.expected = expected(path)?;
             asked.words.extend(["--expected".to_owned(), path.display().to_string()]);
@@ -74,7 +85,7 @@ impl Asked {
         }
         let expected = registry.expected.as_deref().map(expected).transpose()?.unwrap_or_default();
         let words = vec!["--target".to_owned(), path.display().to_string()];
-        Ok(Self { registry, expected, words, explain: false })
+        Ok(Self { registry, expected, words, explain: false, step_system_clock: false })
     }
 
     fn of_flags(arguments: &Conformance) -> Result<Self, Failure> {
@@ -116,7 +127,7 @@ impl Asked {
             expected: None,
             version_command: None,
         };
-        Ok(Self { registry, expected: Vec::new(), words, explain: false })
+        Ok(Self { registry, expected: Vec::new(), words, explain: false, step_system_clock: false })
     }
 
     /// The command that reruns one requirement.

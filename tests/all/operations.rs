@@ -103,7 +103,8 @@ fn a_call_of_a_tool_leaves_no_line_in_the_log() {
     );
     let head = "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
         MCP-Method: tools/call\r\nMCP-Name: agent_heartbeat";
-    let (status, answer) = ask(&served.url, &format!("POST /mcp HTTP/1.1\r\n{head}\r\nUser-Agent: test"), &body);
+    let (status, answer) =
+        ask(&served.url, &format!("POST /mcp HTTP/1.1\r\n{head}\r\nUser-Agent: test"), &body);
     assert!(status.contains("200") && answer.contains("registered"), "{status} {answer}");
     drop(served);
     let log = std::fs::read_to_string(folder.path().join("serve.log")).unwrap();

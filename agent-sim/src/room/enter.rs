@@ -23,10 +23,27 @@ const LOOPBACK: u32 = 1;
 /// # Errors
 /// What is not allowed here, in words.
 pub(super) fn enter() -> Result<Vec<String>, String> {
+    leave(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS, "network")?;
+    let netlink =
+        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
+            .map_err(|error| format!("no socket to set up the network with: {error}"))?;
+    ask(&netlink, &loopback_up()).map_err(|error| format!("the loopback cannot be started: {error}"))?;
+    ask(&netlink, &all_is_local(libc::AF_INET))
+        .map_err(|error| format!("addresses cannot be led to the loopback: {error}"))?;
+    // A machine without IPv6 has nowhere to go by it: such calls are counted as having no route.
+    let _ = ask(&netlink, &all_is_local(libc::AF_INET6));
+    Ok(SERVICES.iter().filter(|folder| !is_hidden(folder)).map(|folder| (*folder).to_owned()).collect())
+}
+
+/// Leaves the machine's namespaces of these kinds, and that of users, for ones of this process's own. To be called while
+/// it has one thread.
+///
+/// # Errors
+/// What is not allowed here; `kind` names it.
+pub(super) fn leave(kinds: CloneFlags, kind: &str) -> Result<(), String> {
     let own = metadata("/proc/self").map_err(|error| format!("/proc cannot be read: {error}"))?;
-    let all = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
-    unshare(all).map_err(|error| {
-        format!("the kernel refuses a process its own user and network namespaces ({error}); user namespaces may be switched off")
+    unshare(kinds | CloneFlags::CLONE_NEWUSER).map_err(|error| {
+        format!("the kernel refuses a process its own user and {kind} namespaces ({error}); user namespaces may be switched off")
     })?;
     // Whom the registry runs as stays the same; as anybody but root it keeps none of the powers over the namespace.
     let maps = [
@@ -38,15 +55,7 @@ pub(super) fn enter() -> Result<Vec<String>, String> {
         write(format!("/proc/self/{file}"), content)
             .map_err(|error| format!("/proc/self/{file} cannot be written: {error}"))?;
     }
-    let netlink =
-        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)
-            .map_err(|error| format!("no socket to set up the network with: {error}"))?;
-    ask(&netlink, &loopback_up()).map_err(|error| format!("the loopback cannot be started: {error}"))?;
-    ask(&netlink, &all_is_local(libc::AF_INET))
-        .map_err(|error| format!("addresses cannot be led to the loopback: {error}"))?;
-    // A machine without IPv6 has nowhere to go by it: such calls are counted as having no route.
-    let _ = ask(&netlink, &all_is_local(libc::AF_INET6));
-    Ok(SERVICES.iter().filter(|folder| !is_hidden(folder)).map(|folder| (*folder).to_owned()).collect())
+    Ok(())
 }
 
 /// Puts an empty folder over it.

@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Ask, DOOR, Told, WINDOW, counters, enter, resolver};
+use super::{Ask, DISK_WORD, DOOR, Told, WINDOW, counters, disk, enter, resolver};
 use crate::clock::Clock;
 use crate::tripwire::Tripwire;
 
@@ -28,13 +28,17 @@ const REFUSED: i32 = 125;
 const LONGEST_ASK: u64 = 64;
 
 /// Enters a room and stays until the registry that it starts there has ended, or until its standard input is closed.
-/// `words` are `FOLDER PORT ORIGIN_NS PROGRAM [ARGUMENT...]`; without any the room is only tried. To be called while the
-/// process has one thread. Gives the registry's exit code, or 125 with a reason on standard error.
+/// `words` are `FOLDER PORT ORIGIN_NS PROGRAM [ARGUMENT...]`; without any the room is only tried. `disk FOLDER BYTES
+/// [PROGRAM [ARGUMENT...]]` makes the folder a small disk instead and becomes the program. To be called while the process
+/// has one thread. Gives the registry's exit code, or 125 with a reason on standard error.
 pub fn run(words: Vec<OsString>) -> i32 {
-    let ended = enter::enter().and_then(|unhidden| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|error| error.to_string())?.block_on(live(words, unhidden))
-    });
+    let ended = match words.split_first() {
+        Some((first, words)) if first == DISK_WORD => disk::run(words).map(|()| 0),
+        _ => enter::enter().and_then(|unhidden| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(|error| error.to_string())?.block_on(live(words, unhidden))
+        }),
+    };
     ended.unwrap_or_else(|reason| {
         use std::io::Write as _;
         // A closed pipe is nobody who could be told.

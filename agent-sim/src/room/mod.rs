@@ -5,6 +5,8 @@
 //! - `resolver`: a canary that hears which names are asked for.
 //! - `counters`: what the kernel counted.
 //! - `outside`: the harness's side: whether there can be a room, what to start, what was counted.
+//! - `disk`: no room, but a namespace of mounts in which the registry's folder is a small disk; `filled`: the harness's
+//!   side of it.
 //!
 //! Sockets of UNIX are files, and no namespace of the network closes them: by two in the registry's folder the harness
 //! reaches the room, `door` for calls to the registry, `window` to ask what was counted.
@@ -13,16 +15,22 @@ use reports::history::{Counts, Touch};
 use serde::{Deserialize, Serialize};
 
 mod counters;
+mod disk;
 mod enter;
+mod filled;
 mod inside;
 mod outside;
 mod resolver;
 
+pub use filled::{SmallDisk, can_have_disk, disk_size, on_small_disk};
 pub use inside::run;
 pub use outside::{RoomProgram, can_have, glance, in_room, look};
 
 /// Calls to the registry go through this socket in its folder.
 pub(crate) const DOOR: &str = "door";
+
+/// The word before the others by which a small disk is asked for instead of a room.
+const DISK_WORD: &str = "disk";
 
 /// What was counted is told through this one.
 const WINDOW: &str = "window";

@@ -35,13 +35,18 @@ pub struct RoomProgram {
 /// # Errors
 /// Why not, in words.
 pub async fn can_have(room: &RoomProgram) -> Result<(), String> {
+    tried(room, &[]).await
+}
+
+/// Whether the program ends well when it is told only these words; if not, what it said.
+pub(super) async fn tried(room: &RoomProgram, words: &[String]) -> Result<(), String> {
     let mut command = Command::new(&room.program);
-    command.args(&room.arguments).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    command.args(&room.arguments).args(words).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(TRIAL, command.output()).await {
         Ok(Ok(output)) if output.status.success() => Ok(()),
         Ok(Ok(output)) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
         Ok(Err(error)) => Err(format!("{} cannot be run: {error}", room.program.display())),
-        Err(_) => Err(format!("a network namespace was not made within {TRIAL:?}")),
+        Err(_) => Err(format!("a namespace was not made within {TRIAL:?}")),
     }
 }
 

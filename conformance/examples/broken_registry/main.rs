@@ -23,6 +23,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use world::{LATE, World, policy, policy_name, word};
 
+mod journal;
 mod outward;
 mod spoilt;
 mod world;
@@ -118,8 +119,9 @@ async fn heartbeat(State(world): State<Shared>, Json(body): Json<Value>) -> Resp
     world.settle(now);
     let changes = body["capabilities"].is_array() || body["status"].is_string();
     if changes && world.is_held() {
-        return held(&world);
+        return cannot_write(&world, "unknown-under-trouble");
     }
+    let before = world.before(&id);
     let result = if body["capabilities"].is_array() {
         world.register(&id, body, now)
     } else if world.lives(&id, now) {
@@ -127,6 +129,9 @@ async fn heartbeat(State(world): State<Shared>, Json(body): Json<Value>) -> Resp
     } else {
         return StatusCode::GONE.into_response();
     };
+    if world.undoes(&id, before) {
+        return cannot_write(&world, "unknown-on-a-full-disk");
+    }
     world.renew(&id, raced && result == "renewed");
     world.settle(Instant::now());
     let Some(agent) = world.agents.get(&id) else { return StatusCode::GONE.into_response() };
@@ -139,8 +144,9 @@ async fn heartbeat(State(world): State<Shared>, Json(body): Json<Value>) -> Resp
     .into_response()
 }
 
-fn held(world: &World) -> Response {
-    if world.fault == "unknown-under-trouble" {
+/// By its fault a registry knows nobody any more.
+fn cannot_write(world: &World, fault: &str) -> Response {
+    if world.fault == fault {
         return StatusCode::GONE.into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response()
@@ -188,13 +194,17 @@ async fn leave(State(world): State<Shared>, Path(id): Path<String>) -> Response 
     let mut world = lock(&world);
     world.settle(Instant::now());
     if world.is_held() {
-        return held(&world);
+        return cannot_write(&world, "unknown-under-trouble");
     }
-    if world.agents.remove(&id).is_none() {
+    let before = world.agents.remove(&id);
+    if before.is_none() {
         return StatusCode::NOT_FOUND.into_response();
     }
     world.revision += 1;
-    world.put(&json!({ "id": id, "body": null }), false);
+    world.put(&json!({ "id": id, "body": null }));
+    if world.undoes(&id, before) {
+        return cannot_write(&world, "unknown-on-a-full-disk");
+    }
     StatusCode::NO_CONTENT.into_response()
 }
 

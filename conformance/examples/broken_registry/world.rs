@@ -1,13 +1,13 @@
 //! The registry's state and rules, faults among them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::journal::Journal;
 use crate::outward;
 
 /// How long the fault `forgets-acknowledged` keeps lines, and `stale-view-cache` a document.
@@ -27,6 +27,7 @@ pub(crate) struct Policy {
     evict: Duration,
 }
 
+#[derive(Clone)]
 pub(crate) struct Agent {
     pub(crate) body: Value,
     pub(crate) reported: String,
@@ -53,7 +54,9 @@ pub(crate) struct World {
     epochs: BTreeMap<String, u64>,
     pub(crate) revision: u64,
     pub(crate) tags: HashSet<String>,
-    file: File,
+    journal: Journal,
+    /// A change that was to be written at once could not be.
+    refused: bool,
     buffered: Vec<(String, Instant)>,
     registrations: u32,
     data: PathBuf,
@@ -77,15 +80,7 @@ pub(crate) fn policy(text: &str) -> Policy {
 
 impl World {
     pub(crate) fn load(data: &PathBuf, fault: String, policies: BTreeMap<String, Policy>) -> Self {
-        let file = OpenOptions::new().create(true).append(true).read(true).open(data).expect("the data file");
-        if fault != "takes-any-store" {
-            crate::spoilt::refuse(data);
-        }
-        let lines: Vec<Value> = BufReader::new(file.try_clone().expect("a second handle"))
-            .lines()
-            .map_while(Result::ok)
-            .filter_map(|line| serde_json::from_str(&line).ok())
-            .collect();
+        let (journal, lines) = Journal::open(data, fault != "takes-any-store");
         let boots = lines.iter().filter(|line| line["boot"].is_boolean()).count() as u64 + 1;
         let base = if fault == "numbers-start-again" { 0 } else { boots * 1_000_000_000 };
         let mut world = Self {
@@ -95,7 +90,8 @@ impl World {
             epochs: BTreeMap::new(),
             revision: base,
             tags: HashSet::new(),
-            file,
+            journal,
+            refused: false,
             buffered: Vec::new(),
             registrations: 0,
             data: data.clone(),
@@ -106,7 +102,7 @@ impl World {
         for line in lines {
             world.replay(&line);
         }
-        world.put(&json!({ "boot": true }), true);
+        world.put_timed(&json!({ "boot": true }));
         world
     }
 
@@ -205,7 +201,7 @@ impl World {
             self.revision += 1;
             if status == "gone" {
                 self.agents.remove(&id);
-                self.put(&json!({ "id": id, "body": null }), true);
+                self.put_timed(&json!({ "id": id, "body": null }));
                 continue;
             }
             let revision = self.revision;
@@ -213,8 +209,10 @@ impl World {
                 agent.shown.clone_from(&status);
                 agent.revision = revision;
             }
-            if status == "expired" {
-                self.save(&id, true);
+            if status == "expired"
+                && let Some(line) = self.line(&id)
+            {
+                self.put_timed(&line);
             }
         }
     }
@@ -233,30 +231,54 @@ impl World {
         File::open(&self.data).is_ok_and(|file| file.try_lock_shared().is_err())
     }
 
-    fn save(&mut self, id: &str, at_once: bool) {
-        if let Some(agent) = self.agents.get(id) {
-            let line = json!({
-                "id": id, "body": agent.body, "reported": agent.reported, "epoch": agent.epoch,
-                "expired": agent.shown == "expired", "revived": agent.revived,
-            });
-            self.put(&line, at_once);
+    fn line(&self, id: &str) -> Option<Value> {
+        let agent = self.agents.get(id)?;
+        Some(json!({
+            "id": id, "body": agent.body, "reported": agent.reported, "epoch": agent.epoch,
+            "expired": agent.shown == "expired", "revived": agent.revived,
+        }))
+    }
+
+    /// What a caller waits for.
+    pub(crate) fn put(&mut self, line: &Value) {
+        let text = format!("{line}\n");
+        if self.fault == "forgets-acknowledged" {
+            self.buffered.push((text, Instant::now()));
+        } else if !self.journal.write(&text) && self.fault != "acknowledges-on-a-full-disk" {
+            self.refused = true;
         }
     }
 
-    pub(crate) fn put(&mut self, line: &Value, at_once: bool) {
-        let text = format!("{line}\n");
-        if self.fault == "forgets-acknowledged" && !at_once {
-            self.buffered.push((text, Instant::now()));
-        } else {
-            self.file.write_all(text.as_bytes()).expect("the data file takes a line");
-        }
+    /// What a timer did: it is written as soon as it can be.
+    fn put_timed(&mut self, line: &Value) {
+        self.journal.write_some_time(format!("{line}\n"));
     }
 
     pub(crate) fn flush(&mut self, now: Instant) {
         let due = self.buffered.iter().take_while(|(_, at)| now - *at >= LATE).count();
         for (text, _) in self.buffered.drain(..due) {
-            self.file.write_all(text.as_bytes()).expect("the data file takes a line");
+            self.journal.write_some_time(text);
         }
+        self.journal.catch_up();
+    }
+
+    /// What a change of this agent may have to be undone to.
+    pub(crate) fn before(&self, id: &str) -> Option<Agent> {
+        self.agents.get(id).cloned()
+    }
+
+    /// Whether the last change could not be written; it is then undone.
+    pub(crate) fn undoes(&mut self, id: &str, before: Option<Agent>) -> bool {
+        let refused = std::mem::take(&mut self.refused);
+        if refused {
+            if let Some(agent) = before {
+                self.epochs.insert(id.to_owned(), agent.epoch);
+                self.agents.insert(id.to_owned(), agent);
+            } else if let Some(agent) = self.agents.remove(id) {
+                self.epochs.insert(id.to_owned(), agent.epoch - 1);
+            }
+        }
+        refused
     }
 
     pub(crate) fn entry(&self, id: &str, agent: &Agent, body: &Value, now: Instant) -> Value {
@@ -327,7 +349,9 @@ impl World {
         if let Some(agent) = self.agents.get_mut(id) {
             agent.revision = revision;
         }
-        self.save(id, false);
+        if let Some(line) = self.line(id) {
+            self.put(&line);
+        }
     }
 
     fn call_agent(&mut self, id: &str) {

@@ -1,4 +1,4 @@
-//! What a history tells beside heartbeats and views: hardships, numbers, what calls got while the store was locked.
+//! What a history tells beside heartbeats and views: hardships, numbers, what calls got while the store was in trouble.
 
 use reports::history::{CallRef, Flood, Hardship, LeftOut, Operation, Outcome, SpoiltStore, Turnover};
 
@@ -12,14 +12,40 @@ pub(crate) struct Pause {
     pub(crate) continued: Span,
 }
 
-/// The store was locked from the one to the other.
+/// What keeps a store from being written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TroubleKind {
+    Locked,
+    FullDisk,
+}
+
+/// The store could not be written to from the one to the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trouble {
+    pub(crate) kind: TroubleKind,
     pub(crate) held: Span,
     pub(crate) freed: Span,
 }
 
-/// A call around a lock of the store.
+impl TroubleKind {
+    /// As in `when the store was locked`.
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            Self::Locked => "the store was locked",
+            Self::FullDisk => "the disk was full",
+        }
+    }
+
+    /// As in `behind a locked store`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Locked => "a locked store",
+            Self::FullDisk => "a full disk",
+        }
+    }
+}
+
+/// A call around trouble of the store.
 #[derive(Debug, Clone)]
 pub(crate) struct Troubled {
     pub(crate) agent: String,
@@ -53,7 +79,9 @@ pub(crate) struct Beside {
     pub(crate) revisions: Vec<[Option<(Span, u64)>; 2]>,
     restarts: Vec<Restart>,
     pub(crate) events: Vec<EventNumbers>,
-    held: Option<Span>,
+    /// When the process ended by itself.
+    pub(crate) deaths: Vec<Span>,
+    held: Option<(TroubleKind, Span)>,
 }
 
 impl Beside {
@@ -62,16 +90,22 @@ impl Beside {
             steps: survey.steps.clone(),
             revisions: vec![[None; 2]; survey.restarts.len()],
             restarts: survey.restarts.clone(),
+            deaths: survey.deaths.clone(),
             ..Self::default()
         }
     }
 
     pub(super) fn take_hardship(&mut self, hardship: Hardship) {
         match hardship {
-            Hardship::StoreHeld { s_us, e_us, .. } => self.held = Some(Span { s: s_us, e: e_us }),
-            Hardship::StoreFreed { s_us, e_us } => {
-                if let Some(held) = self.held.take() {
-                    self.troubles.push(Trouble { held, freed: Span { s: s_us, e: e_us } });
+            Hardship::StoreHeld { s_us, e_us, .. } => {
+                self.held = Some((TroubleKind::Locked, Span { s: s_us, e: e_us }));
+            }
+            Hardship::DiskFilled { s_us, e_us, .. } => {
+                self.held = Some((TroubleKind::FullDisk, Span { s: s_us, e: e_us }));
+            }
+            Hardship::StoreFreed { s_us, e_us } | Hardship::DiskFreed { s_us, e_us } => {
+                if let Some((kind, held)) = self.held.take() {
+                    self.troubles.push(Trouble { kind, held, freed: Span { s: s_us, e: e_us } });
                 }
             }
             // The survey has them.
@@ -96,7 +130,7 @@ impl Beside {
             self.events.push(EventNumbers { agent: agent.0.clone().into_owned(), span, numbers });
             return;
         }
-        // What is accepted while the store is locked counts as well; later only what is not.
+        // What is accepted while the store is in trouble counts as well; later only what is not.
         let around = self.held.is_some() || !self.troubles.is_empty();
         let refused = matches!(call.outcome, Outcome::Unknown | Outcome::Unavailable);
         if around && (refused || self.held.is_some() || call.op == Operation::Register) {
@@ -122,9 +156,23 @@ impl Beside {
         }
     }
 
+    /// The trouble that a call came in or behind.
+    pub(super) fn trouble_of(&self, call: Span) -> Option<TroubleKind> {
+        let over = self.troubles.iter().map(|trouble| (trouble.kind, trouble.held));
+        let mut begun = over.chain(self.held).filter(|(_, held)| held.s <= call.s);
+        begun.next_back().map(|(kind, _)| kind)
+    }
+
     /// Why this requirement cannot be decided in this run, if it was left out.
     pub(super) fn left_out(&self, id: &str) -> Option<&str> {
-        let found = self.left_out.iter().find(|left_out| left_out.requirement == id);
+        let mut whole = self.left_out.iter().filter(|left_out| left_out.part.is_none());
+        let found = whole.find(|left_out| left_out.requirement == id);
         found.map(|left_out| left_out.reason.as_str())
+    }
+
+    /// What of this requirement was not tried, each part with the reason.
+    pub(super) fn left_out_parts(&self, id: &str) -> impl Iterator<Item = (&str, &str)> {
+        let of_it = self.left_out.iter().filter(move |left_out| left_out.requirement == id);
+        of_it.filter_map(|left_out| Some((left_out.part.as_deref()?, left_out.reason.as_str())))
     }
 }

@@ -2,6 +2,7 @@
 
 use reports::history::{Line, LineRef, Operation};
 
+use super::beside::TroubleKind;
 use super::evidence::{Evidence, Span};
 use super::lease::Lease;
 use super::sighting::{self, Lane};
@@ -71,7 +72,9 @@ pub(super) fn timeline(evidence: &Evidence, case: &Case) -> Vec<String> {
     let mut events: Vec<Event> = other.chain(views).collect();
     // What proves it may be a call that neither renews nor shows anything, such as a refusal.
     if !events.is_empty() && !events.iter().any(|event| event.words.contains(WRONG)) {
-        let words = format!("the call that proves it, answered at {} ms{WRONG}", milliseconds(case.view.e));
+        let died = evidence.beside.deaths.contains(&case.view);
+        let what = if died { "the end that proves it, seen" } else { "the call that proves it, answered" };
+        let words = format!("{what} at {} ms{WRONG}", milliseconds(case.view.e));
         events.push(Event { at: case.view.s, words, is_view: false });
     }
     events.sort_by_key(|event| event.at);
@@ -210,8 +213,12 @@ fn add_surroundings(evidence: &Evidence, case: &Case, events: &mut Vec<(u64, Str
         events.push((pause.continued.s, "| the registry was continued".to_owned()));
     }
     for trouble in &evidence.beside.troubles {
-        events.push((trouble.held.s, "| the registry's store was locked".to_owned()));
-        events.push((trouble.freed.s, "| the registry's store was given back".to_owned()));
+        let (begun, over) = match trouble.kind {
+            TroubleKind::Locked => ("store was locked", "store was given back"),
+            TroubleKind::FullDisk => ("disk was filled", "disk had room again"),
+        };
+        events.push((trouble.held.s, format!("| the registry's {begun}")));
+        events.push((trouble.freed.s, format!("| the registry's {over}")));
     }
     for (step, offset) in &evidence.beside.steps {
         events.push((step.s, format!("| the wall clock was set {offset} s from the true one")));

@@ -24,6 +24,12 @@ const ALLOCATOR_BYTES: u64 = 16 * 1024 * 1024;
 /// holds several times as much.
 const CHANGES_BYTES: u64 = 4 * 1024;
 
+/// So many ids the requirement names.
+const MILLION: u64 = 1_000_000;
+
+/// Of those that were to come so many per cent must have come: a registry may turn some away for a moment.
+const ENOUGH_PERCENT: u64 = 95;
+
 /// The contract demands so many changes whatever their age.
 const LAST_CHANGES: u64 = 10_000;
 
@@ -145,6 +151,13 @@ fn turned_over(evidence: &Evidence, tally: &mut Tally) {
         tally.hindrance = Some("not all ids were gone when the memory was looked at".to_owned());
         return;
     }
+    if turnover.ids < turnover.wanted_ids / 100 * ENOUGH_PERCENT {
+        tally.hindrance = Some(format!(
+            "only {} of {} ids came in the time that there was: it has to be run where more come",
+            turnover.ids, turnover.wanted_ids
+        ));
+        return;
+    }
     tally.decided = turnover.ids;
     let allowed = allowance(turnover);
     let told = format!(
@@ -163,7 +176,9 @@ fn turned_over(evidence: &Evidence, tally: &mut Tally) {
         let span = Span { s: turnover.s_us, e: turnover.e_us };
         tally.break_with(case(span, format!("The process held {told}.")));
     }
-    tally.remark = Some(told);
+    let fewer =
+        if turnover.ids < MILLION / 100 * ENOUGH_PERCENT { "; --only GUARD-3 brings a million" } else { "" };
+    tally.remark = Some(format!("{told}{fewer}"));
 }
 
 fn allowance(turnover: &Turnover) -> u64 {

@@ -95,6 +95,8 @@ pub(super) struct Survey {
     pub(super) restarts: Vec<Restart>,
     pub(super) pauses: Vec<Pause>,
     pub(super) steps: Vec<(Span, i64)>,
+    /// When the process ended by itself.
+    pub(super) deaths: Vec<Span>,
     /// The longest that a heartbeat or a leave was open.
     pub(super) longest_act_us: u64,
     /// The longest that anything else was open.
@@ -148,6 +150,9 @@ impl Surveying {
                 self.started = true;
             }
             ProcessChange::Killed | ProcessChange::Died => {
+                if change == ProcessChange::Died {
+                    self.survey.deaths.push(span);
+                }
                 self.down_since.get_or_insert(span);
             }
             ProcessChange::Paused => self.paused_since = Some(span),

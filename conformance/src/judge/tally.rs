@@ -248,7 +248,11 @@ pub(crate) fn verdict(row: &Requirement, tally: &Tally, evidence: &Evidence) -> 
         let samples = tally.samples;
         let slack_us = evidence.end.as_ref().map_or(0, |end| end.slack_us);
         let busy = if slack_us >= BUSY_US {
-            format!(" (the machine was busy: the harness's own slack d was {} ms)", milliseconds(slack_us))
+            format!(
+                ". The machine was busy, so that the harness itself woke up to {} ms late: run it again when there is less \
+                 to do",
+                milliseconds(slack_us)
+            )
         } else {
             String::new()
         };

@@ -170,10 +170,11 @@ pub(super) fn check_slack(evidence: &Evidence, types: &ByType, tallies: &mut Tal
         let late = [Check::Time3, Check::Time4, Check::Time7, Check::Time8, Check::Durable3, Check::Durable4];
         for check in late {
             tallies.of(check).hindrance = Some(format!(
-                "the harness's own slack d was {} ms, more than half of the shortest time between two deadlines ({} \
-                 ms): the machine was too busy",
+                "the harness itself woke up to {} ms late; to tell a late registry from that it must not be later than {} \
+                 ms, half of the shortest time between two deadlines: run it again when this machine has less to do, on \
+                 a faster one, or with longer timeouts",
                 milliseconds(end.slack_us),
-                milliseconds(shortest)
+                milliseconds(shortest / 2)
             ));
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_sim::room::RoomProgram;
+use agent_sim::system_clock::KeeperProgram;
 use agent_sim::target::Target;
 use agent_sim::tripwire::Tripwire;
 use reports::history::{Line, Policy, RunHeader};
@@ -20,7 +21,7 @@ use super::recorder::Recorder;
 use super::rounds::{TRIALS, Trial};
 use super::{RunError, RunOptions, readers};
 use crate::catalogue::{Check, Selection};
-use crate::generate::{self, Act, Schedule};
+use crate::generate::{self, Schedule};
 
 mod clock;
 mod deadline;
@@ -30,6 +31,7 @@ mod moments;
 mod pause;
 mod probes;
 mod provoke;
+mod quiet;
 mod restarts;
 mod torn;
 mod trouble;
@@ -64,6 +66,7 @@ pub(super) struct Stages {
     /// Where the registry keeps its store, if known; `{dir}` stands for its folder.
     store: Option<String>,
     room: Option<RoomProgram>,
+    system_clock: Option<KeeperProgram>,
     explain: bool,
     /// Routes to provoke beside those that are known.
     routes: Vec<(&'static str, String)>,
@@ -99,6 +102,7 @@ impl Stages {
             wanted_wave: if one_deadline { options.wave_agents.unwrap_or(WAVE_AGENTS) } else { 0 },
             store: options.store(),
             room: options.room.clone(),
+            system_clock: options.system_clock.clone(),
             explain: options.explain,
             routes: options.routes.clone(),
             likeness: guard::Likeness {
@@ -336,31 +340,6 @@ impl Stages {
         let abilities = self.target.dialect.abilities();
         Actor::new(&self.recorder, id, agent_type, endpoint, self.policy(agent_type))
             .reading(abilities.single_read, self.target.transition_bound_ms * 1000)
-    }
-
-    /// Nothing but renewals: what VIEW-5 needs.
-    async fn quiet(&self) {
-        self.say(format!("only renewals, for {} ms", self.pace.quiet_us / 1000));
-        let policy = self.policy("default");
-        let gap_us = policy.heartbeat_interval_ms * 1000;
-        let from_us = self.recorder.clock.now_us() + 100_000;
-        let end_us = from_us + self.pace.quiet_us;
-        let conditional = self.target.dialect.abilities().conditional_lists;
-        let all = readers::readers(self.pace.list_period_us, conditional, &self.pace.types);
-        let mut reading = readers::start(&self.recorder, all, from_us, end_us);
-        let mut agents = JoinSet::new();
-        for number in 0..self.pace.quiet_agents {
-            let mut actor = self.actor("quiet", "default").reading(false, 0);
-            agents.spawn(async move {
-                let start_us = from_us + u64::from(number) * 2_000;
-                actor.register_at(start_us).await;
-                actor.repeat(Act::Renew, gap_us, start_us, end_us).await;
-                actor
-            });
-        }
-        let actors = agents.join_all().await;
-        while reading.join_next().await.is_some() {}
-        self.part(actors).await;
     }
 
     /// Deregisters agents that are not needed any more, so that their deadlines change no later view.

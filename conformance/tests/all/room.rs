@@ -33,6 +33,7 @@ async fn run_on(fault: &str, explain: bool, history: &Path) -> Outcome {
         rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
         lacks: Vec::new(),
         room: Some(stub::room()),
+        system_clock: None,
         explain,
         routes: Vec::new(),
         agents: Some(48),

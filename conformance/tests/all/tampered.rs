@@ -98,6 +98,7 @@ async fn run_on(probed: &[&str], fault: &str, seed: u64, history: PathBuf) -> Ou
         rerun: "wallflower conformance --only {id} --seed {seed}".to_owned(),
         lacks: Vec::new(),
         room: None,
+        system_clock: None,
         explain: false,
         routes: Vec::new(),
         agents: Some(12),

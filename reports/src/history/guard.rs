@@ -40,6 +40,9 @@ pub struct Turnover {
     pub e_us: u64,
     /// Ids that had come and gone before the first look at the memory.
     pub warm_ids: u64,
+    /// So many ids were to come between the looks, where nothing less decides; 0: as many as come in a minute.
+    #[serde(default)]
+    pub wanted_ids: u64,
     /// Ids that came and went between the looks.
     pub ids: u64,
     /// Those of all of them that came within the last ten minutes before the last look.

@@ -24,6 +24,24 @@ pub enum Hardship {
         /// The instant by which it surely was free.
         e_us: u64,
     },
+    /// The disk that the registry's folder lies on was filled by the harness: nothing more can be written to it.
+    DiskFilled {
+        /// The folder.
+        folder: String,
+        /// Bytes that were taken.
+        bytes: u64,
+        /// The instant before which the disk surely had room.
+        s_us: u64,
+        /// The instant by which it surely had none.
+        e_us: u64,
+    },
+    /// The room was given back.
+    DiskFreed {
+        /// The instant until which there surely was none.
+        s_us: u64,
+        /// The instant by which there surely was some.
+        e_us: u64,
+    },
     /// The files of a killed registry were torn, as a stop in the middle of a write leaves them: nothing that was committed
     /// is lost by it.
     TornPages {
@@ -74,11 +92,14 @@ pub struct SpoiltStore {
     pub after: String,
 }
 
-/// A requirement that this run cannot decide, whatever it shows.
+/// A requirement that this run cannot decide, whatever it shows; or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Its id.
     pub requirement: String,
+    /// What of it was not tried; `None`: nothing was, and it does not apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// Why.
     pub reason: String,
 }

@@ -11,7 +11,7 @@ use super::super::sighting::{Lane, Sighting};
 use super::super::tally::{Case, Tallies, Tally, milliseconds};
 use super::super::time::case;
 use super::super::{Subject, view};
-use crate::catalogue::Check;
+use crate::catalogue::{Check, row};
 
 /// DURABLE-5, agent by agent: nobody who lives is told that nobody knows it, and nothing acknowledged is lost.
 pub(in crate::judge) fn check_agent(
@@ -21,20 +21,19 @@ pub(in crate::judge) fn check_agent(
     tally: &mut Tally,
 ) {
     let beside = &subject.evidence.beside;
-    let Some(first) = beside.troubles.first() else { return };
-    let now = |call: &&Troubled| {
-        (horizon.from..horizon.until).contains(&call.span.s) && call.span.s >= first.held.s
-    };
+    let now = |call: &&Troubled| (horizon.from..horizon.until).contains(&call.span.s);
     for call in beside.troubled.iter().filter(now).filter(|call| call.agent == subject.id) {
+        let Some(trouble) = beside.trouble_of(call.span) else { continue };
         // A list that is not there any more to tell changes from says nothing of the agent that asked.
         let asks_for_itself = !matches!(call.op, Operation::List | Operation::Watch);
         if asks_for_itself && surely_lives(subject, call.span) && call.outcome == Outcome::Unknown {
             let sentence = format!(
-                "A {} of {} was answered {} at {} ms, when the store was locked or had been, although the agent lived.",
+                "A {} of {} was answered {} at {} ms, when {} or had been, although the agent lived.",
                 call.op.name(),
                 subject.id,
                 call.http.map_or_else(|| "as unknown".to_owned(), |status| status.to_string()),
-                milliseconds(call.span.e)
+                milliseconds(call.span.e),
+                trouble.sentence()
             );
             tally.break_with(case(subject, call.span, 0, sentence));
         }
@@ -62,7 +61,7 @@ fn check_kept(subject: &Subject<'_>, sightings: &[Sighting], trouble: &Trouble, 
         let wrong = view::wrong_document(subject, seen).map(|(_, sentence)| sentence);
         if lost || wrong.is_some() {
             let sentence = wrong.unwrap_or_else(|| format!("{} was gone.", subject.id));
-            let sentence = format!("Behind a locked store and a restart: {sentence}");
+            let sentence = format!("Behind {} and a restart: {sentence}", trouble.kind.name());
             tally.break_with(case(subject, seen.span, 0, sentence));
         }
     }
@@ -77,20 +76,49 @@ fn surely_lives(subject: &Subject<'_>, span: Span) -> bool {
 /// DURABLE-5, call by call: what cannot be done is answered 503 with Retry-After.
 pub(super) fn check_answers(evidence: &Evidence, tally: &mut Tally) {
     let beside = &evidence.beside;
-    let Some(last) = beside.troubles.last() else {
-        tally.hindrance = Some("the registry's store was not locked in this run".to_owned());
+    if beside.troubles.is_empty() {
+        tally.hindrance = Some("the registry's store was not in trouble in this run".to_owned());
         return;
-    };
-    let is_change = |call: &Troubled| matches!(call.op, Operation::Register | Operation::Leave);
-    for call in &beside.troubled {
-        let during = beside.troubles.iter().any(|it| call.span.s >= it.held.e && call.span.e <= it.freed.s);
-        if !during {
-            continue;
+    }
+    let mut remarks = Vec::new();
+    for (number, trouble) in beside.troubles.iter().enumerate() {
+        let refused = check_trouble(evidence, trouble, tally);
+        remarks.push(if refused > 0 {
+            format!("{}: {refused} changes were refused", trouble.kind.name())
+        } else {
+            format!(
+                "{}: for {} ms nothing was refused, so the registry did not feel it, and it decides nothing",
+                trouble.kind.name(),
+                milliseconds(trouble.freed.s.saturating_sub(trouble.held.e))
+            )
+        });
+        let next = beside.troubles.get(number + 1).map_or(u64::MAX, |next| next.held.s);
+        let recovered = beside.troubled.iter().any(|call| {
+            let is_change = matches!(call.op, Operation::Register | Operation::Leave);
+            is_change && (trouble.freed.e..next).contains(&call.span.s) && call.outcome.renews()
+        });
+        if !recovered {
+            tally.hindrance = Some(format!(
+                "no registration was accepted when {} no more: the run was too short to tell",
+                trouble.kind.sentence()
+            ));
         }
+    }
+    let parts = row(Check::Durable5).into_iter().flat_map(|row| beside.left_out_parts(row.id));
+    remarks.extend(parts.map(|(part, reason)| format!("{part} was not tried: {reason}")));
+    tally.remark = Some(remarks.join("; "));
+}
+
+/// One of them; how many changes were refused for it.
+fn check_trouble(evidence: &Evidence, trouble: &Trouble, tally: &mut Tally) -> u64 {
+    let during = |call: &&Troubled| call.span.s >= trouble.held.e && call.span.e <= trouble.freed.s;
+    let mut refused = 0;
+    for call in evidence.beside.troubled.iter().filter(during) {
         if call.outcome != Outcome::Unavailable {
             tally.sample();
             continue;
         }
+        refused += 1;
         tally.decide(None);
         let with_time = call.retry_after.as_ref().is_some_and(|time| !time.trim().is_empty());
         if call.http == Some(503) && with_time {
@@ -102,22 +130,31 @@ pub(super) fn check_answers(evidence: &Evidence, tally: &mut Tally) {
             wrong: call.span,
             by_us: 0,
             sentence: format!(
-                "While the store was locked a {} was answered {} {}; it must be 503 with Retry-After.",
+                "While {} a {} was answered {} {}; it must be 503 with Retry-After.",
+                trouble.kind.sentence(),
                 call.op.name(),
                 call.http.map_or_else(|| "without a status".to_owned(), |status| status.to_string()),
                 if with_time { "with Retry-After" } else { "without Retry-After" }
             ),
         });
     }
-    let recovered = beside
-        .troubled
-        .iter()
-        .any(|call| is_change(call) && call.span.s >= last.freed.e && call.outcome.renews());
-    if !recovered {
-        let reason =
-            "no registration was accepted after the lock had been given back: the run was too short to tell";
-        tally.hindrance = Some(reason.to_owned());
+    // Until the harness ends the process it has to answer.
+    let end =
+        evidence.restarts.iter().map(|restart| restart.killed).find(|killed| killed.e >= trouble.held.s);
+    if let Some(died) = end.filter(|end| evidence.beside.deaths.contains(end)) {
+        tally.decide(None);
+        tally.break_with(Case {
+            agent: None,
+            view: died,
+            wrong: Span { s: trouble.held.s, e: died.e },
+            by_us: 0,
+            sentence: format!(
+                "The registry ended by itself when {} or had been; it must answer 503 with Retry-After.",
+                trouble.kind.sentence()
+            ),
+        });
     }
+    refused
 }
 
 /// DURABLE-6: refused with a message that names the file, and not one byte changed.

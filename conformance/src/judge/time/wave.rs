@@ -70,7 +70,9 @@ impl Wave {
         tally.remark = Some(format!("{largest} deadlines fell within one {} ms", INSTANT_US / 1000));
         if (largest as u64) < wanted {
             tally.hindrance = Some(format!(
-                "only {largest} of {wanted} deadlines fell within one {} ms",
+                "only {largest} deadlines that a view looked behind fell within one {} ms, of {wanted} that there were to \
+                 be: the registry was too slow in taking so many agents, or this machine in bringing them; run it again \
+                 when there is less to do",
                 INSTANT_US / 1000
             ));
         }

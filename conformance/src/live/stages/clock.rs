@@ -1,12 +1,15 @@
-//! TIME-8: the wall clock that the registry sees is stepped by an hour either way. The machine's own clock is not touched:
-//! the process is started with a small library before the C library's clock, built here by the machine's C compiler.
+//! TIME-8: the wall clock that the registry sees is stepped by an hour either way. The machine's own clock is not touched,
+//! unless that was asked for: the process is started with a small library before the C library's clock, built here by the
+//! machine's C compiler.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use agent_sim::dialect::Call;
+use agent_sim::system_clock::{KeeperProgram, SystemClock};
 use reports::history::{Hardship, Line};
 
 use super::super::RunError;
@@ -23,9 +26,55 @@ const OFFSETS_SECONDS: [i64; 4] = [3_600, 0, -3_600, 0];
 /// Agents side by side.
 const AGENTS: usize = 48;
 
+/// So much later than planned the next step may come; then the machine's clock is set right without it.
+const OVERRUN: Duration = Duration::from_secs(10);
+
+/// What shows the registry another time.
+enum Shown<'c> {
+    /// A library in its process, which reads the offset from this file.
+    ByLibrary(&'c File),
+    /// The machine's own clock.
+    ByMachine(&'c mut SystemClock),
+}
+
+impl Shown<'_> {
+    /// Whether it is so far from the true time now. Of the machine's clock for this long at the most.
+    async fn set(&mut self, offset_seconds: i64, at_most: Duration) -> bool {
+        match self {
+            Self::ByLibrary(clock) => clock.write_all_at(&offset_seconds.to_ne_bytes(), 0).is_ok(),
+            Self::ByMachine(clock) => clock.set(offset_seconds, at_most).await.is_ok(),
+        }
+    }
+}
+
 impl Stages {
-    /// Starts it again with a clock of the harness's, lets agents live their stories, steps the clock meanwhile.
+    /// Starts it again, lets agents live their stories, steps the clock that it sees meanwhile.
     pub(super) async fn clock(&mut self) -> Result<(), RunError> {
+        match self.system_clock.clone() {
+            Some(keeper) => self.step_the_machine(&keeper).await,
+            None => self.step_by_library().await,
+        }
+    }
+
+    async fn step_the_machine(&mut self, keeper: &KeeperProgram) -> Result<(), RunError> {
+        self.kill().await;
+        self.start_again().await?;
+        match SystemClock::take(keeper).await {
+            Ok(mut clock) => {
+                self.step_under_load(Shown::ByMachine(&mut clock)).await;
+                if let Err(error) = clock.give_back().await {
+                    self.invalid.push(format!(
+                        "the machine's clock is wrong and could not be set right ({error}): set it by hand"
+                    ));
+                }
+            }
+            Err(reason) => self.leave_out(Check::Time8, reason),
+        }
+        self.kill().await;
+        self.start_again().await
+    }
+
+    async fn step_by_library(&mut self) -> Result<(), RunError> {
         let built = match tempfile::tempdir() {
             Ok(folder) => build(folder.path()).await.map(|clock| (folder, clock)),
             Err(error) => Err(format!("there is no folder for the clock's library: {error}")),
@@ -47,11 +96,16 @@ impl Stages {
                 .await;
         }
         if looks(&clock) == 0 {
-            let reason =
-                "the registry does not ask the C library for the time, so no other clock can be shown to it";
+            let reason = "the registry does not ask the C library for the time, so no other clock can be shown to it; \
+                          --step-system-clock steps the machine's own";
             self.leave_out(Check::Time8, reason);
         } else {
-            self.step_under_load(&clock).await;
+            let before = looks(&clock);
+            self.step_under_load(Shown::ByLibrary(&clock)).await;
+            if looks(&clock) == before {
+                let reason = "the registry never looked at the wall clock while it was stepped";
+                self.leave_out(Check::Time8, reason);
+            }
         }
         self.preload(None);
         self.kill().await;
@@ -66,10 +120,14 @@ impl Stages {
         }
     }
 
-    async fn step_under_load(&mut self, clock: &File) {
+    async fn step_under_load(&mut self, mut shown: Shown<'_>) {
         let abilities = self.target.dialect.abilities();
         let stories = generate::stories(self.seed, AGENTS, &abilities);
-        self.say("its wall clock stepped by an hour either way".to_owned());
+        let whose = match shown {
+            Shown::ByLibrary(_) => "its wall clock",
+            Shown::ByMachine(_) => "this machine's wall clock",
+        };
+        self.say(format!("{whose} stepped by an hour either way"));
         let policy = self.policy("default");
         let last_ms = policy.evict_after_ms.unwrap_or(policy.expires_after_ms);
         let acting_us = policy.expires_after_ms * 2_500;
@@ -84,24 +142,25 @@ impl Stages {
             running.spawn(actor.live(story, start_us, act_until_us, end_us));
         }
         // The last step but one falls before the silence, which is then lived on a clock that is an hour behind.
-        let before = looks(clock);
+        let quarter_us = acting_us / 4;
+        let last_us = end_us - 100_000;
+        let dues_us = [from_us + quarter_us, from_us + 2 * quarter_us, from_us + 3 * quarter_us, last_us];
         for (number, offset_seconds) in OFFSETS_SECONDS.into_iter().enumerate() {
-            let due_us =
-                if number == 3 { end_us - 100_000 } else { from_us + (number as u64 + 1) * acting_us / 4 };
-            if !self.recorder.sleep_until(due_us).await {
+            if !self.recorder.sleep_until(dues_us[number]).await {
                 break;
             }
             let s_us = self.recorder.clock.now_us();
-            if clock.write_all_at(&offset_seconds.to_ne_bytes(), 0).is_err() {
+            let next_us = dues_us.get(number + 1).copied().unwrap_or(last_us);
+            let at_most = Duration::from_micros(next_us.saturating_sub(s_us)) + OVERRUN;
+            if !shown.set(offset_seconds, at_most).await {
                 break;
             }
             let e_us = self.recorder.clock.now_us();
             self.recorder.write(&Line::Hardship(Hardship::ClockStepped { offset_seconds, s_us, e_us }));
         }
+        // Of a run that is ended early too, before anybody is waited for.
+        let _ = shown.set(0, OVERRUN).await;
         while running.join_next().await.is_some() {}
-        if looks(clock) == before {
-            self.leave_out(Check::Time8, "the registry never looked at the wall clock while it was stepped");
-        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! DURABLE-3 and DURABLE-4: agents stay silent through several restarts, of which each comes when they have expired.
 
 use agent_sim::dialect::Call;
-use reports::history::Line;
+use reports::history::{LeftOut, Line};
 use tokio::task::JoinSet;
 
 use super::super::RunError;
 use super::super::actor::Actor;
 use super::super::readers::every_status;
 use super::Stages;
+use crate::catalogue::{Check, row};
 
 /// So many restarts.
 const RESTARTS: u32 = 3;
@@ -89,11 +90,14 @@ impl Stages {
     }
 
     /// Says why a requirement that was asked for is not decided, if it was.
-    pub(super) fn leave_out(&self, check: crate::catalogue::Check, reason: impl Into<String>) {
-        if let Some(row) = crate::catalogue::row(check).filter(|_| self.selection.wants(check)) {
-            let left_out =
-                reports::history::LeftOut { requirement: row.id.to_owned(), reason: reason.into() };
-            self.recorder.write(&Line::LeftOut(left_out));
+    pub(super) fn leave_out(&self, check: Check, reason: impl Into<String>) {
+        self.write_left_out(check, None, reason.into());
+    }
+
+    /// The same of a part of it, where one is named.
+    pub(super) fn write_left_out(&self, check: Check, part: Option<String>, reason: String) {
+        if let Some(row) = row(check).filter(|_| self.selection.wants(check)) {
+            self.recorder.write(&Line::LeftOut(LeftOut { requirement: row.id.to_owned(), part, reason }));
         }
     }
 }

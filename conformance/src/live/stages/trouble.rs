@@ -1,31 +1,38 @@
-//! DURABLE-5: the store is locked while agents renew, change and come; then it is given back, and the process killed.
-//! DURABLE-6: the store is torn, or another's.
+//! DURABLE-5: the store is locked, and then its disk is full, while agents renew, change and come; each time it is given
+//! back, and the process killed.
+//!
+//! - `disk`: the full disk.
+//! - `spoilt`: DURABLE-6.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use agent_sim::dialect::Call;
-use agent_sim::process::{LaunchError, RegistryProcess, StoreHold};
-use reports::history::{Filter, Hardship, Line, Outcome, SpoiltStore};
-use sha2::{Digest as _, Sha256};
+use agent_sim::process::StoreHold;
+use reports::history::{Filter, Hardship, Line, Outcome};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::super::RunError;
 use super::super::actor::Actor;
 use super::super::readers::{self, Reader, every_status};
+use super::super::recorder::Recorder;
 use super::Stages;
 use crate::catalogue::Check;
 use crate::generate::Act;
 
-/// Agents that only renew, and agents that change or come.
+mod disk;
+mod spoilt;
+
+/// Agents that only renew, that change, and that come meanwhile and stay.
 const STEADY: u32 = 12;
 const CHANGING: u32 = 12;
+const COMING: u32 = 8;
 
-/// The lock lasts until so many changes were refused, or so long at the most.
+/// The trouble lasts until so many changes were refused, or so long at the most.
 const REFUSALS: u32 = 24;
-const LONGEST_HOLD_US: u64 = 20_000_000;
+const LONGEST_US: u64 = 20_000_000;
 
 /// How long a registry may take to accept changes again.
 const LONGEST_RECOVERY_US: u64 = 60_000_000;
@@ -33,60 +40,70 @@ const LONGEST_RECOVERY_US: u64 = 60_000_000;
 /// How often that, and the number of refusals, are looked at.
 const LOOK_PERIOD_US: u64 = 50_000;
 
+/// Whether a part of a requirement was tried, or why not.
+type Tried = Result<(), String>;
+
+/// Agents that call while the store is in trouble.
+struct Load {
+    running: JoinSet<Actor>,
+    refused: Arc<AtomicU32>,
+    stop: watch::Sender<bool>,
+    from_us: u64,
+}
+
+impl Load {
+    async fn end(self) -> Vec<Actor> {
+        self.stop.send_replace(true);
+        self.running.join_all().await
+    }
+}
+
+/// What an agent does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Renews,
+    Changes,
+    /// Declares itself until it is accepted, and then renews: what was acknowledged first is what has to be there.
+    Comes,
+}
+
 impl Stages {
-    /// Loads, locks, gives back, waits until it recovers, kills, looks.
     pub(super) async fn trouble(&mut self) -> Result<(), RunError> {
+        let locked = self.locked().await?;
+        if !self.goes_on() {
+            return Ok(());
+        }
+        let filled = self.full_disk().await?;
+        match (locked, filled) {
+            (Ok(()), Ok(())) => {}
+            (Err(lock), Err(disk)) => {
+                self.leave_out(Check::Durable5, format!("no locked store: {lock}; no full disk: {disk}"));
+            }
+            (Err(reason), Ok(())) => self.leave_out_part(Check::Durable5, "a locked store", reason),
+            (Ok(()), Err(reason)) => self.leave_out_part(Check::Durable5, "a full disk", reason),
+        }
+        Ok(())
+    }
+
+    /// Loads, locks, gives back, waits until it recovers, kills, looks.
+    async fn locked(&mut self) -> Result<Tried, RunError> {
         let store = match self.store() {
             Ok(store) => store,
-            Err(reason) => {
-                self.leave_out(Check::Durable5, reason);
-                return Ok(());
-            }
+            Err(reason) => return Ok(Err(reason)),
         };
         self.say("its store locked under load".to_owned());
-        let refused = Arc::new(AtomicU32::new(0));
-        let (stop, stopped) = watch::channel(false);
-        let from_us = self.recorder.clock.now_us() + 50_000;
-        let interval_us = self.policy("default").heartbeat_interval_ms * 1000;
-        let gap_us = self.pace.churn_period_us;
-        let mut running = JoinSet::new();
-        for number in 0..STEADY + CHANGING {
-            let actor = self.actor("troubled", "default").reading(false, 0);
-            let (act, gap_us) =
-                if number < STEADY { (Act::Renew, interval_us) } else { (Act::Declare, gap_us * 2) };
-            let start_us = from_us + u64::from(number) * gap_us / u64::from(STEADY + CHANGING);
-            let refused = Arc::clone(&refused);
-            let recorder = Arc::clone(&self.recorder);
-            let mut stopped = stopped.clone();
-            running.spawn(async move {
-                let mut actor = actor;
-                actor.register_at(start_us).await;
-                let mut due_us = start_us + gap_us;
-                while actor.wait_unless(due_us, &mut stopped).await {
-                    let Some(record) = actor.troubled(act, due_us).await else { break };
-                    if record.outcome == Outcome::Unavailable {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                    }
-                    due_us = (due_us + gap_us).max(recorder.clock.now_us());
-                }
-                actor
-            });
-        }
-        self.recorder.sleep_until(from_us + 3 * interval_us).await;
-        let held = self.hold(&store, &refused).await;
-        if let Err(error) = &held {
-            let told = format!("its store {} could not be locked: {error}", store.display());
-            self.leave_out(Check::Durable5, told);
-        } else {
+        let mut load = self.load().await;
+        let held = self.hold(&store, &mut load).await;
+        let tried = held.map_err(|error| format!("{} could not be locked: {error}", store.display()));
+        if tried.is_ok() {
             self.until_it_recovers().await;
         }
         self.kill().await;
-        stop.send_replace(true);
-        let actors = running.join_all().await;
+        let actors = load.end().await;
         self.start_again().await?;
         self.look_briefly(&actors).await;
         self.part(actors).await;
-        Ok(())
+        Ok(tried)
     }
 
     /// Where the store is, if that is known.
@@ -96,30 +113,76 @@ impl Stages {
         Ok(store.replace("{dir}", &process.folder().to_string_lossy()).into())
     }
 
-    async fn hold(&self, store: &Path, refused: &AtomicU32) -> std::io::Result<()> {
+    /// Agents that renew and change; they are there when it returns.
+    async fn load(&self) -> Load {
+        let (stop, _) = watch::channel(false);
+        let from_us = self.recorder.clock.now_us() + 50_000;
+        let mut load = Load { running: JoinSet::new(), refused: Arc::default(), stop, from_us };
+        let gap_us = self.pace.churn_period_us;
+        for number in 0..STEADY + CHANGING {
+            let part = if number < STEADY { Part::Renews } else { Part::Changes };
+            self.join(&mut load, part, from_us + u64::from(number) * gap_us / u64::from(STEADY + CHANGING));
+        }
+        let interval_us = self.policy("default").heartbeat_interval_ms * 1000;
+        self.recorder.sleep_until(load.from_us + 3 * interval_us).await;
+        load
+    }
+
+    fn join(&self, load: &mut Load, part: Part, start_us: u64) {
+        let actor = self.actor("troubled", "default").reading(false, 0).wordy();
+        let gaps = Gaps {
+            renewal_us: self.policy("default").heartbeat_interval_ms * 1000,
+            change_us: self.pace.churn_period_us * 2,
+        };
+        let (recorder, refused) = (Arc::clone(&self.recorder), Arc::clone(&load.refused));
+        let stopped = load.stop.subscribe();
+        load.running.spawn(live_through(actor, (part, start_us, gaps), recorder, refused, stopped));
+    }
+
+    async fn hold(&mut self, store: &Path, load: &mut Load) -> std::io::Result<()> {
         let clock = self.recorder.clock;
         let s_us = clock.now_us();
         let hold = StoreHold::take(store).await?;
         let e_us = clock.now_us();
         let file = store.display().to_string();
         self.recorder.write(&Line::Hardship(Hardship::StoreHeld { file, s_us, e_us }));
-        let until_us = e_us + LONGEST_HOLD_US;
-        while refused.load(Ordering::Relaxed) < REFUSALS && clock.now_us() < until_us {
-            if !self.recorder.sleep_until(clock.now_us() + LOOK_PERIOD_US).await {
-                break;
-            }
-        }
+        self.endure(load, || {}).await;
         let s_us = clock.now_us();
         drop(hold);
         self.recorder.write(&Line::Hardship(Hardship::StoreFreed { s_us, e_us: clock.now_us() }));
         Ok(())
     }
 
+    /// Until enough changes were refused, it lasted long enough, or the registry has ended. Newcomers come meanwhile.
+    async fn endure(&mut self, load: &mut Load, mut at_each_look: impl FnMut()) {
+        let clock = self.recorder.clock;
+        let until_us = clock.now_us() + LONGEST_US;
+        let mut coming = 0..COMING;
+        while load.refused.load(Ordering::Relaxed) < REFUSALS && clock.now_us() < until_us {
+            if coming.next().is_some() {
+                self.join(load, Part::Comes, clock.now_us());
+            }
+            at_each_look();
+            if self.has_ended() || !self.recorder.sleep_until(clock.now_us() + LOOK_PERIOD_US).await {
+                break;
+            }
+        }
+    }
+
+    /// Whether the process has ended by itself, which the history then tells.
+    fn has_ended(&mut self) -> bool {
+        let Some(process) = &mut self.target.process else { return true };
+        if let Some(event) = process.check() {
+            self.recorder.write(&Line::Process(event));
+        }
+        !process.is_running()
+    }
+
     /// A new agent calls until it is accepted.
     async fn until_it_recovers(&mut self) {
         let until_us = self.recorder.clock.now_us() + LONGEST_RECOVERY_US;
         let mut actor = self.actor("patient", "default").reading(false, 0);
-        while self.recorder.clock.now_us() < until_us {
+        while self.recorder.clock.now_us() < until_us && !self.has_ended() {
             let due_us = self.recorder.clock.now_us() + LOOK_PERIOD_US;
             match actor.troubled(Act::Declare, due_us).await {
                 Some(record) if !record.outcome.renews() => {}
@@ -146,90 +209,38 @@ impl Stages {
         while running.join_next().await.is_some() {}
     }
 
-    /// Stops it in order, spoils its store, sees whether it starts, puts the store back, starts it again.
-    pub(super) async fn spoilt(&mut self) -> Result<(), RunError> {
-        let store = match self.store() {
-            Ok(store) => store,
-            Err(reason) => {
-                self.leave_out(Check::Durable6, reason);
-                return Ok(());
-            }
-        };
-        self.say("its store torn, and another's in its place".to_owned());
-        // What fills the file is there, not gone and its room free.
-        let mut actors: Vec<Actor> =
-            (0..40).map(|_| self.actor("stored", "default").reading(false, 0).wordy()).collect();
-        for actor in &mut actors {
-            let now_us = self.recorder.clock.now_us();
-            actor.register_at(now_us).await;
-        }
-        if let Some(process) = &mut self.target.process {
-            let event = process.terminate().await;
-            self.recorder.write(&Line::Process(event));
-            let spoilt = try_spoilt(process, &store, self.recorder.clock).await;
-            let looks = spoilt.map_err(|source| RunError::Store { path: store.clone(), source })?;
-            for look in looks {
-                self.recorder.write(&Line::Hardship(Hardship::SpoiltStore(look)));
-            }
-        }
-        self.start_again().await?;
-        self.look_briefly(&actors).await;
-        self.part(actors).await;
-        Ok(())
+    fn leave_out_part(&self, check: Check, part: &str, reason: String) {
+        self.write_left_out(check, Some(part.to_owned()), reason);
     }
 }
 
-/// One start on a torn store, one on another program's; the true one is put back in between and behind it.
-async fn try_spoilt(
-    process: &mut RegistryProcess,
-    store: &Path,
-    clock: agent_sim::clock::Clock,
-) -> std::io::Result<Vec<SpoiltStore>> {
-    let whole = std::fs::read(store)?;
-    let mut torn = whole.clone();
-    // All but the head, since any lesser part of a store may be free room, whose content is nobody's.
-    let head = (torn.len() / 2).min(4_096);
-    torn[head..].fill(0xa5);
-    let log = std::path::PathBuf::from(format!("{}-wal", store.display()));
-    if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
-        // It did not end in order: what is torn here may stand in its log, so that nothing would be decided.
-        return Ok(Vec::new());
-    }
-    let mut looks = Vec::new();
-    for (kind, content) in [("torn", torn), ("foreign", b"A diary, and no store of a registry.\n".to_vec())] {
-        std::fs::write(store, &content)?;
-        let s_us = clock.now_us();
-        let started = process.restart().await;
-        let e_us = clock.now_us();
-        let (ready, exit_code, output) = match started {
-            Ok(_) => (true, None, process.last_output()),
-            Err(LaunchError::Ended { code, output, .. }) => (false, code, output),
-            // It neither refused nor served: that decides nothing.
-            Err(_) => (false, None, String::new()),
-        };
-        let decided = ready || !output.is_empty() || exit_code.is_some();
-        if ready {
-            process.kill().await;
-        }
-        let after = std::fs::read(store).unwrap_or_default();
-        if decided {
-            looks.push(SpoiltStore {
-                kind: kind.to_owned(),
-                file: store.display().to_string(),
-                s_us,
-                e_us,
-                ready,
-                exit_code,
-                output,
-                before: hash(&content),
-                after: hash(&after),
-            });
-        }
-    }
-    std::fs::write(store, &whole)?;
-    Ok(looks)
+/// How long an agent waits from call to call.
+#[derive(Debug, Clone, Copy)]
+struct Gaps {
+    renewal_us: u64,
+    change_us: u64,
 }
 
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+/// Calls until it is told to stop.
+async fn live_through(
+    mut actor: Actor,
+    (part, start_us, gaps): (Part, u64, Gaps),
+    recorder: Arc<Recorder>,
+    refused: Arc<AtomicU32>,
+    mut stopped: watch::Receiver<bool>,
+) -> Actor {
+    let mut accepted = false;
+    let mut due_us = start_us;
+    while actor.wait_unless(due_us, &mut stopped).await {
+        let changes = part == Part::Changes || !accepted;
+        let act = if changes { Act::Declare } else { Act::Renew };
+        let Some(record) = actor.troubled(act, due_us).await else { break };
+        accepted |= record.outcome.renews();
+        if record.outcome == Outcome::Unavailable {
+            refused.fetch_add(1, Ordering::Relaxed);
+        }
+        let gap_us = if part == Part::Renews || !changes { gaps.renewal_us } else { gaps.change_us };
+        due_us = (due_us + gap_us).max(recorder.clock.now_us());
+    }
+    actor
 }

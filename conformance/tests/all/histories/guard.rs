@@ -128,6 +128,11 @@ fn memory_comes_back_when_ids_are_gone() {
     let (held, told) = verdict(&turned_over(turnover(214 * MIB)), "GUARD-3");
     assert_eq!(held, RequirementVerdict::Pass, "{told}");
     assert!(told.contains("allowed were 214.1 MiB"), "{told}");
+    assert!(told.contains("--only GUARD-3 brings a million"), "{told}");
+    let million = Turnover { wanted_ids: 1_000_000, ids: 950_000, recent_ids: 100, ..turnover(176 * MIB) };
+    turned_over(million.clone()).fails_only(&["GUARD-3"]);
+    let (_, told) = verdict(&turned_over(Turnover { after_bytes: 175 * MIB, ..million }), "GUARD-3");
+    assert!(!told.contains("brings a million"), "{told}");
     turned_over(turnover(215 * MIB)).fails_only(&["GUARD-3"]);
     // Ten minutes later only the last 10,000 changes may be there.
     let late = Turnover { ids: 1_000_000, recent_ids: 100, ..turnover(176 * MIB) };
@@ -135,6 +140,8 @@ fn memory_comes_back_when_ids_are_gone() {
     turned_over(Turnover { after_bytes: 175 * MIB, ..late }).fails_only(&[]);
     for hindered in [
         Turnover { gone: false, ..turnover(900 * MIB) },
+        // A run that was to bring the million has to.
+        Turnover { wanted_ids: 1_000_000, ids: 949_999, ..turnover(900 * MIB) },
         Turnover { before_bytes: 0, ..turnover(900 * MIB) },
         Turnover { ids: 100, recent_ids: 100, ..turnover(MIB) },
     ] {

@@ -1,4 +1,4 @@
-//! Restarts in a row, a locked store, a spoilt one, a pause, a stepped clock.
+//! Restarts in a row, a store in trouble, a spoilt one, a pause, a stepped clock.
 
 use reports::history::{Hardship, LeftOut, SpoiltStore};
 
@@ -80,32 +80,164 @@ impl Story {
     }
 }
 
-/// A change while the store is locked, answered so.
-fn troubled(outcome: Outcome, http: u16, retry_after: Option<&str>) -> Story {
-    let held = Hardship::StoreHeld { file: "/x/registry.db".to_owned(), s_us: 3_000, e_us: 4_000 };
-    let story = with(Story::new().registers("a", (1_000, 2_000)), held);
+/// How a store is brought into trouble and out of it again, and what the report calls that.
+struct Trouble {
+    begun: fn(u64, u64) -> Hardship,
+    over: fn(u64, u64) -> Hardship,
+    sentence: &'static str,
+    name: &'static str,
+    line: &'static str,
+}
+
+const TROUBLES: [Trouble; 2] = [
+    Trouble {
+        begun: |s_us, e_us| Hardship::StoreHeld { file: "/x/registry.db".to_owned(), s_us, e_us },
+        over: |s_us, e_us| Hardship::StoreFreed { s_us, e_us },
+        sentence: "the store was locked",
+        name: "a locked store",
+        line: "| the registry's store was locked",
+    },
+    Trouble {
+        begun: |s_us, e_us| Hardship::DiskFilled { folder: "/x".to_owned(), bytes: 1 << 20, s_us, e_us },
+        over: |s_us, e_us| Hardship::DiskFreed { s_us, e_us },
+        sentence: "the disk was full",
+        name: "a full disk",
+        line: "| the registry's disk was filled",
+    },
+];
+
+/// A change while the store is in trouble, answered so.
+fn troubled(trouble: &Trouble, outcome: Outcome, http: u16, retry_after: Option<&str>) -> Story {
+    let story = with(Story::new().registers("a", (1_000, 2_000)), (trouble.begun)(3_000, 4_000));
     let story = story.declares("a", (5_000, 6_000), outcome, 2).last(|call| {
         call.http = Some(http);
         call.seen = Some(Seen { retry_after: retry_after.map(str::to_owned), ..Seen::default() });
     });
-    with(story, Hardship::StoreFreed { s_us: 7_000, e_us: 8_000 })
+    with(story, (trouble.over)(7_000, 8_000))
+}
+
+/// It says which trouble it was, in the sentence and on the timeline.
+#[track_caller]
+fn tells(story: &Story, trouble: &Trouble, words: &str) {
+    story.fails_only(&["DURABLE-5"]);
+    let row = story.row("DURABLE-5");
+    assert!(row.detail.contains(words), "{}", row.detail);
+    assert!(row.timeline.iter().any(|line| line.contains(trouble.line)), "{:#?}", row.timeline);
 }
 
 #[test]
-fn a_locked_store_is_answered_503_with_retry_after_and_nobody_is_forgotten() {
-    troubled(Outcome::Unavailable, 503, Some("1")).fails_only(&[]);
-    troubled(Outcome::Unavailable, 503, None).fails_only(&["DURABLE-5"]);
-    troubled(Outcome::Unavailable, 500, Some("1")).fails_only(&["DURABLE-5"]);
-    troubled(Outcome::Unknown, 410, None).fails_only(&["DURABLE-5"]);
-    // That a list is not there to tell changes from any more says nothing of the agent that asked.
-    let asked = |op| troubled(Outcome::Unknown, 410, None).last_call(|call| call.op = op);
-    asked(Operation::List).fails_only(&[]);
-    asked(Operation::Watch).fails_only(&[]);
-    // Whether it ever accepts a change again was not seen.
-    assert_eq!(
-        troubled(Outcome::Unavailable, 503, Some("1")).row("DURABLE-5").verdict,
-        RequirementVerdict::Undecided
-    );
+fn a_store_in_trouble_is_answered_503_with_retry_after_and_nobody_is_forgotten() {
+    for trouble in &TROUBLES {
+        let answered = |outcome, http, retry_after| troubled(trouble, outcome, http, retry_after);
+        answered(Outcome::Unavailable, 503, Some("1")).fails_only(&[]);
+        tells(&answered(Outcome::Unavailable, 503, None), trouble, trouble.sentence);
+        tells(&answered(Outcome::Unavailable, 500, Some("1")), trouble, trouble.sentence);
+        tells(&answered(Outcome::Unknown, 410, None), trouble, trouble.sentence);
+        // That a list is not there to tell changes from any more says nothing of the agent that asked.
+        let asked = |op| answered(Outcome::Unknown, 410, None).last_call(|call| call.op = op);
+        asked(Operation::List).fails_only(&[]);
+        asked(Operation::Watch).fails_only(&[]);
+        // Whether it ever accepts a change again was not seen.
+        let row = answered(Outcome::Unavailable, 503, Some("1")).row("DURABLE-5");
+        assert_eq!(row.verdict, RequirementVerdict::Undecided);
+        assert!(row.detail.contains(trouble.sentence), "{}", row.detail);
+    }
+}
+
+#[test]
+fn what_was_acknowledged_while_the_store_was_in_trouble_is_there_behind_the_kill() {
+    let story = |trouble: &Trouble, shown: Option<u64>| {
+        let story = Story::new().process(ProcessChange::Started, (0, 10));
+        let story = with(story.registers("a", (1_000, 2_000)), (trouble.begun)(3_000, 4_000));
+        let story =
+            with(story.declares("a", (5_000, 6_000), Outcome::Updated, 2), (trouble.over)(7_000, 8_000));
+        let story = story.process(ProcessChange::Killed, (10_000, 10_500));
+        let story = story.process(ProcessChange::Started, (20_000, 30_000));
+        match shown {
+            Some(document) => story.reads_document("a", (40_000, 40_500), Some(Status::Healthy), document),
+            None => story.lists_by(everybody(), (40_000, 40_500), 1, &[]),
+        }
+    };
+    for trouble in &TROUBLES {
+        story(trouble, Some(2)).fails_only(&[]);
+        // That the kill lost it is true as well.
+        for lost in [Some(1), None] {
+            let lost = story(trouble, lost);
+            assert_eq!(lost.failures(), ["DURABLE-1", "DURABLE-5"]);
+            let row = lost.row("DURABLE-5");
+            assert!(row.detail.contains(&format!("Behind {} and a restart", trouble.name)), "{}", row.detail);
+        }
+    }
+}
+
+/// Both troubles, each with a change that is refused as it should be or none, and one that is accepted behind it.
+fn both_troubles(refused: [u64; 2]) -> Story {
+    let mut story = Story::new().registers("a", (1_000, 2_000));
+    for ((trouble, refused), from) in TROUBLES.iter().zip(refused).zip([10_000, 60_000]) {
+        story = with(story, (trouble.begun)(from, from + 1_000));
+        for number in 0..refused {
+            let at = from + 2_000 + number * 1_000;
+            story = story.declares("a", (at, at + 500), Outcome::Unavailable, 2).last(|call| {
+                call.http = Some(503);
+                call.seen = Some(Seen { retry_after: Some("1".to_owned()), ..Seen::default() });
+            });
+        }
+        story = with(story, (trouble.over)(from + 20_000, from + 21_000));
+        story = story.declares("a", (from + 22_000, from + 23_000), Outcome::Updated, 2);
+    }
+    story
+}
+
+#[test]
+fn each_trouble_says_whether_the_registry_felt_it() {
+    let row = both_troubles([6, 7]).row("DURABLE-5");
+    assert_eq!(row.verdict, RequirementVerdict::Pass, "{}", row.detail);
+    assert_eq!(row.decided, 13);
+    assert!(row.detail.contains("a locked store: 6 changes were refused"), "{}", row.detail);
+    assert!(row.detail.contains("a full disk: 7 changes were refused"), "{}", row.detail);
+    let row = both_troubles([6, 0]).row("DURABLE-5");
+    assert_eq!(row.verdict, RequirementVerdict::Pass, "{}", row.detail);
+    assert!(row.detail.contains("a full disk: for 19.000 ms nothing was refused"), "{}", row.detail);
+    assert_eq!(both_troubles([0, 0]).row("DURABLE-5").verdict, RequirementVerdict::Undecided);
+    // Of the second trouble nothing was accepted behind it: what the first shows is not enough.
+    let mut story = both_troubles([6, 7]);
+    story.lines.pop();
+    let row = story.row("DURABLE-5");
+    assert_eq!(row.verdict, RequirementVerdict::Undecided);
+    assert!(row.detail.contains("the disk was full"), "{}", row.detail);
+}
+
+#[test]
+fn a_part_that_was_not_tried_is_told_beside_what_the_other_shows() {
+    let mut story = both_troubles([6, 0]);
+    let left_out = |part: Option<&str>| {
+        Line::LeftOut(LeftOut {
+            requirement: "DURABLE-5".to_owned(),
+            part: part.map(str::to_owned),
+            reason: "user namespaces are switched off".to_owned(),
+        })
+    };
+    story.lines.push(left_out(Some("a full disk")));
+    let row = story.row("DURABLE-5");
+    assert_eq!(row.verdict, RequirementVerdict::Pass);
+    let told = "a full disk was not tried: user namespaces are switched off";
+    assert!(row.detail.contains(told), "{}", row.detail);
+    story.lines.push(left_out(None));
+    assert_eq!(story.row("DURABLE-5").verdict, RequirementVerdict::NotApplicable);
+}
+
+#[test]
+fn a_registry_that_ends_by_itself_in_trouble_answers_nobody() {
+    for trouble in &TROUBLES {
+        let story = |event| {
+            let story = Story::new().process(ProcessChange::Started, (0, 10)).registers("a", (1_000, 2_000));
+            let story = with(story, (trouble.begun)(3_000, 4_000)).process(event, (5_000, 6_000));
+            let story = with(story, (trouble.over)(7_000, 8_000));
+            story.process(ProcessChange::Started, (9_000, 10_000))
+        };
+        story(ProcessChange::Killed).fails_only(&[]);
+        tells(&story(ProcessChange::Died), trouble, &format!("ended by itself when {}", trouble.sentence));
+    }
 }
 
 #[test]
@@ -166,7 +298,8 @@ fn what_a_stepped_clock_does_counts_for_time_8_alone() {
 fn what_could_not_be_done_does_not_apply_and_says_why() {
     let mut story = Story::new();
     let reason = "there is no C compiler".to_owned();
-    story.lines.push(Line::LeftOut(LeftOut { requirement: "TIME-8".to_owned(), reason: reason.clone() }));
+    let left_out = LeftOut { requirement: "TIME-8".to_owned(), part: None, reason: reason.clone() };
+    story.lines.push(Line::LeftOut(left_out));
     let row = story.row("TIME-8");
     assert_eq!((row.verdict, row.detail), (RequirementVerdict::NotApplicable, reason));
 }

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod recommended;
+
 type Headers = &'static [(&'static str, &'static str)];
 
 /// An answer, before it is kept.

@@ -83,7 +83,7 @@ async fn come_and_go(prober: &Prober, process: &RegistryProcess, ids: u64, all: 
     let clock = prober.recorder.clock;
     let longest_us = if all { LONGEST_OF_ALL_US } else { LONGEST_US };
     let s_us = clock.now_us();
-    let mut turnover = Turnover { s_us, ..Turnover::default() };
+    let mut turnover = Turnover { s_us, wanted_ids: if all { ids } else { 0 }, ..Turnover::default() };
     let coming = Arc::new(Coming::default());
     turnover.warm_ids = come(prober, process, &coming, ids / WARM_SHARE, s_us + longest_us / 2).await;
     let warm_gone = until_gone(prober).await;
