@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use crate::program::{Served, code, run, text};
+use crate::program::{PATIENT, Served, code, run, text};
 use crate::serve::ask;
 
 fn backup(folder: &Path, file: &Path) -> std::process::Output {
@@ -22,13 +22,13 @@ fn list(url: &str) -> Value {
 
 fn start_from(copy: &Path, folder: &Path) -> Served {
     std::fs::copy(copy, folder.join("registry.db")).unwrap();
-    Served::start(folder, &[])
+    Served::start(folder, &PATIENT)
 }
 
 #[test]
 fn a_backup_under_load_has_all_that_was_acknowledged_before_it_and_begins_a_history_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), &[]);
+    let served = Served::start(folder.path(), &PATIENT);
     let acknowledged = Mutex::new(Vec::new());
     let done = AtomicBool::new(false);
     let copies: Vec<_> = (0..3).map(|number| folder.path().join(format!("copy-{number}.db"))).collect();
@@ -85,7 +85,7 @@ fn a_backup_under_load_has_all_that_was_acknowledged_before_it_and_begins_a_hist
             store_ids.push(there["store_id"].clone());
             from_copy.signal("TERM");
             assert_eq!(from_copy.child.wait().unwrap().code(), Some(0));
-            let again = Served::start(restored.path(), &[]);
+            let again = Served::start(restored.path(), &PATIENT);
             assert_eq!(list(&again.url)["store_id"], there["store_id"], "only the first start changes it");
         }
     }

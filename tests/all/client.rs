@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::program::{Served, code, run, signal, text, wallflower};
+use crate::program::{PATIENT, Served, code, run, signal, text, wallflower};
 use crate::serve::ask;
 
 fn register(url: &str, body: &Value) {
@@ -20,7 +20,7 @@ fn documents(printed: &str) -> Vec<Value> {
 #[test]
 fn agents_are_filtered_as_over_http_and_no_more_are_listed_than_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), &[]);
+    let served = Served::start(folder.path(), &PATIENT);
     for (agent_id, version) in [("geo-1", "1.1.0"), ("geo-2", "1.4.0"), ("geo-3", "2.0.0")] {
         let capability = json!({ "name": "geo.lookup", "version": version, "tags": [format!("t{version}")] });
         register(&served.url, &json!({ "agent_id": agent_id, "capabilities": [capability] }));
@@ -44,7 +44,7 @@ fn agents_are_filtered_as_over_http_and_no_more_are_listed_than_asked_for() {
 #[test]
 fn events_are_told_in_order_chosen_and_from_where_one_was() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), &[]);
+    let served = Served::start(folder.path(), &PATIENT);
     for agent_id in ["a", "b"] {
         register(&served.url, &json!({ "agent_id": agent_id, "capabilities": [] }));
     }
@@ -79,7 +79,7 @@ fn events_are_told_in_order_chosen_and_from_where_one_was() {
 #[test]
 fn a_follower_reads_on_until_it_is_interrupted() {
     let folder = tempfile::tempdir().unwrap();
-    let served = Served::start(folder.path(), &[]);
+    let served = Served::start(folder.path(), &PATIENT);
     let mut follower = wallflower()
         .args(["events", "--follow", "--json", "--url", &served.url])
         .stdout(Stdio::piped())

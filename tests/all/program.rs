@@ -73,6 +73,9 @@ pub(crate) fn report(folder: &Path) -> serde_json::Value {
     report
 }
 
+/// Nobody degrades while a slow machine gets on with a test.
+pub(crate) const PATIENT: [&str; 2] = ["--policy", "default=1h,2h,3h,4h"];
+
 /// A running `wallflower serve`, killed when dropped.
 pub(crate) struct Served {
     pub(crate) child: Child,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{Served, code, text, wallflower};
+use crate::program::{PATIENT, Served, code, text, wallflower};
 use crate::serve::ask;
 
 /// `wallflower serve` in a mount namespace of its own, where a small disk lies on `folder`. No rights are needed for it
@@ -29,7 +29,8 @@ fn in_a_namespace(mount: &str, folder: &Path) -> Command {
     let mut command = Command::new("unshare");
     command
         .args(["-rm", "sh", "-c", &format!("{mount} && exec \"$0\" \"$@\""), crate::program::path()])
-        .args(["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()]);
+        .args(["serve", "--listen", "127.0.0.1:0", "--database", database.to_str().unwrap()])
+        .args(PATIENT);
     command.env_remove("WALLFLOWER_CONFIG").stdin(std::process::Stdio::null());
     command
 }
@@ -109,7 +110,7 @@ fn a_full_disk_gets_503_for_changes_and_200_for_renewals_and_afterwards_nothing_
         std::fs::copy(ballast.with_file_name(name), files.path().join(name)).unwrap();
     }
     drop(served);
-    let again = Served::start(files.path(), &[]);
+    let again = Served::start(files.path(), &PATIENT);
     let (_, after) = ask(&again.url, "GET /agents?limit=10000", "");
     let after: Value = serde_json::from_str(&after).unwrap();
     assert_eq!(after["agents"], list["agents"]);

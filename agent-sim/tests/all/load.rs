@@ -107,6 +107,9 @@ impl Run {
     }
 }
 
+/// So many runs bear each other: each has a loop that may not be late.
+static BESIDE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(3);
+
 pub(crate) async fn run_with(
     scenario: &Scenario,
     interrupt: watch::Receiver<bool>,
@@ -123,6 +126,7 @@ pub(crate) async fn run_with(
         interrupt,
         progress,
     };
+    let _beside = BESIDE.acquire().await.unwrap();
     let outcome = agent_sim::load::run(scenario, options).await.unwrap();
     let text = std::fs::read_to_string(history).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
