@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogFormat;
 
 /// What is logged unless `RUST_LOG` says otherwise. rmcp tells three times of every call of a tool, which is no log of a
-/// registry's and took a tenth of the call.
+/// registry's and cost CPU time.
 const DEFAULT: &str = "info,rmcp=warn";
 
 /// Begins to log. `RUST_LOG` chooses what. Does nothing when the process logs already.
