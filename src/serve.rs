@@ -14,7 +14,7 @@ use crate::run::{EndSignals, Failure, TROUBLE, USAGE};
 /// A heartbeat is a dozen small allocations. Measured against the system's allocator, with
 /// `just bench --only lean`.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub(crate) fn serve(arguments: &Serve) -> Result<u8, Failure> {
     let overrides = overrides(arguments);

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Executor, SqlSafeStr, SqliteConnection};
 
 use super::super::Opened;
 use super::{OpenError, SqliteStore, backup, load};
@@ -36,7 +37,7 @@ pub(in crate::store) async fn open(path: &Path) -> Result<Opened, OpenError> {
     for pragma in ["journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000"] {
         run(&mut connection, &format!("PRAGMA {pragma}")).await.map_err(sqlite)?;
     }
-    sqlx::migrate!()
+    Migrator::with_migrations(migrations())
         .run_direct(None, &mut connection, false)
         .await
         .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
@@ -45,6 +46,18 @@ pub(in crate::store) async fn open(path: &Path) -> Result<Opened, OpenError> {
     let mut store = SqliteStore { connection, ceiling: saved.revision, _lock: lock };
     store.raise_ceiling(saved.revision).await.map_err(sqlite)?;
     Ok(Opened { store: Box::new(store), store_id, saved })
+}
+
+/// Not `sqlx::migrate!`: for that macro sqlx and SQLite would be compiled a second time, for the compiler's own use.
+fn migrations() -> Vec<Migration> {
+    let files = [
+        (1, "first", include_str!("../../../migrations/0001_first.sql")),
+        (2, "documents", include_str!("../../../migrations/0002_documents.sql")),
+    ];
+    let migration = |(version, description, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    files.map(migration).into()
 }
 
 pub(super) fn options(path: &Path) -> SqliteConnectOptions {
