@@ -10,6 +10,7 @@ mod changes;
 mod events;
 mod herd;
 mod lists;
+mod memory;
 mod model;
 mod pause;
 mod reload;

@@ -34,7 +34,7 @@ pub(in crate::store) async fn open(path: &Path) -> Result<Opened, OpenError> {
     if is_new {
         run(&mut connection, &format!("PRAGMA application_id = {APPLICATION_ID}")).await.map_err(sqlite)?;
     }
-    for pragma in ["journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 4000"] {
+    for pragma in ["journal_mode = WAL", "synchronous = FULL"] {
         run(&mut connection, &format!("PRAGMA {pragma}")).await.map_err(sqlite)?;
     }
     Migrator::with_migrations(migrations())
