@@ -181,17 +181,17 @@ async fn a_timers_transition_wakes_within_its_bound() {
         assert_eq!(delta["changed"][0]["agent_id"], json!(agent_id));
         assert_eq!(delta["changed"][0]["reason"], "missed_heartbeat");
         let late = registered.elapsed().saturating_sub(DEGRADED_AFTER);
+        if late <= BOUND {
+            return stop(registry).await;
+        }
         if sleeper.worst().await <= BOUND / 5 {
             lateness.push(late);
         }
-        if late <= BOUND {
-            break;
-        }
     }
-    if lateness.len() < 5 && lateness.iter().all(|late| *late > BOUND) {
+    if lateness.len() < 5 {
         not_judged("a timer wakes within its bound", "bare sleeps of 1 ms came over 10 ms late all the time");
     } else {
-        assert!(lateness.iter().any(|late| *late <= BOUND), "{lateness:?}");
+        panic!("later than {BOUND:?}, each in good company: {lateness:?}");
     }
     stop(registry).await;
 }
