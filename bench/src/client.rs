@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::trouble::Trouble;
-use crate::yardsticks::FIXED;
+use crate::yardsticks::{FIXED_BYTES, is_fixed};
 
 /// Beyond it a call has failed. Long, since the whole machine may be stopped for a while.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
@@ -90,17 +90,21 @@ pub(crate) struct Pool {
     size: usize,
     connections: Vec<Connection>,
     last_used: Instant,
-    /// It is the yardstick that always says the same.
-    is_bare: bool,
+    /// It is the yardstick that always says the same, and so many bytes.
+    bare_bytes: Option<usize>,
 }
 
 impl Pool {
     pub(crate) fn new(address: SocketAddr, size: usize) -> Self {
-        Self { address, size, connections: Vec::new(), last_used: clock::now(), is_bare: false }
+        Self { address, size, connections: Vec::new(), last_used: clock::now(), bare_bytes: None }
     }
 
     pub(crate) fn to_bare(address: SocketAddr, size: usize) -> Self {
-        Self { is_bare: true, ..Self::new(address, size) }
+        Self::to_bare_of(FIXED_BYTES, address, size)
+    }
+
+    pub(crate) fn to_bare_of(bytes: usize, address: SocketAddr, size: usize) -> Self {
+        Self { bare_bytes: Some(bytes), ..Self::new(address, size) }
     }
 
     /// Opens what is not open.
@@ -127,7 +131,7 @@ impl Pool {
         let _awake = Awake::begin();
         let mut tasks = Vec::new();
         for (own, mut connection) in self.connections.drain(..).enumerate() {
-            let (kind, step, is_bare) = (Rc::clone(kind), self.size, self.is_bare);
+            let (kind, step, bare_bytes) = (Rc::clone(kind), self.size, self.bare_bytes);
             tasks.push(tokio::task::spawn_local(async move {
                 let mut latencies_us = Vec::with_capacity(calls / step + 1);
                 let mut request = Vec::with_capacity(1024);
@@ -138,8 +142,10 @@ impl Pool {
                     let answer =
                         connection.ask(&request).await.map_err(|error| format!("{}: {error}", kind.name))?;
                     latencies_us.push(clock::now().duration_since(sent).as_micros() as u64);
-                    let is_right =
-                        if is_bare { is_fixed(&request, &answer) } else { (kind.check)(number, &answer) };
+                    let is_right = match bare_bytes {
+                        Some(bytes) => is_bare(&request, &answer, bytes),
+                        None => (kind.check)(number, &answer),
+                    };
                     if !is_right {
                         let asked = String::from_utf8_lossy(&request);
                         let asked = asked.lines().next().unwrap_or_default().to_owned();
@@ -183,8 +189,8 @@ impl Drop for Awake {
 }
 
 /// What the yardstick that always says the same says.
-fn is_fixed(request: &[u8], answer: &Answer<'_>) -> bool {
-    answer.status == 200 && (answer.body == FIXED || request.starts_with(b"HEAD "))
+fn is_bare(request: &[u8], answer: &Answer<'_>, bytes: usize) -> bool {
+    answer.status == 200 && (is_fixed(answer.body, bytes) || request.starts_with(b"HEAD "))
 }
 
 /// One kept connection.

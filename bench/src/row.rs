@@ -87,7 +87,20 @@ pub(crate) struct Row {
     pub(crate) noisy: bool,
     /// What else has to be known to read it; empty where nothing.
     pub(crate) note: String,
+    /// What a server comes to that does nothing but answer, where the yardstick does less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bound: Option<Bound>,
     /// Everything that was measured, quiet or not.
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// A server that does nothing but answer as ours does, in the place of ours: what is left to gain lies between the two.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Bound {
+    /// Which server.
+    pub(crate) of: &'static str,
+    /// Its ratio with the line's yardstick.
+    pub(crate) ratio: Spread,
     pub(crate) rounds: Vec<Round>,
 }
 
@@ -105,7 +118,7 @@ impl Row {
             None => State::NotMeasured("no round gave a figure".to_owned()),
         };
         let noisy = rounds.iter().all(|round| round.noisy);
-        Self { line, ours, yardstick, ratio, state, noisy, note: String::new(), rounds }
+        Self { line, ours, yardstick, ratio, state, noisy, note: String::new(), bound: None, rounds }
     }
 
     /// Measured, or why not: what one line meets does not keep the next from being measured.
@@ -127,12 +140,22 @@ impl Row {
             state,
             noisy: false,
             note: String::new(),
+            bound: None,
             rounds,
         }
     }
 
     pub(crate) fn noting(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
+        self
+    }
+
+    /// Beside what that server came to in the place of ours, with the same yardstick; nothing where it was not measured.
+    pub(crate) fn bounded(mut self, of: &'static str, rounds: Vec<Round>) -> Self {
+        if let Of::Ratio(ratio) = self.line.goal.of {
+            let ratios = spread(telling(&rounds).into_iter().filter_map(|round| ratio.of(round)));
+            self.bound = ratios.map(|ratio| Bound { of, ratio, rounds });
+        }
         self
     }
 

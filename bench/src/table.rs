@@ -45,7 +45,12 @@ fn state(row: &Row) -> String {
         State::Missed => ("missed", ""),
         State::NotMeasured(reason) => ("not measured", reason.as_str()),
     };
-    let more: Vec<&str> = [reason, row.note.as_str()].into_iter().filter(|words| !words.is_empty()).collect();
+    let bound = row.bound.as_ref().map_or_else(String::new, |bound| {
+        let Spread { median, least, most } = bound.ratio;
+        format!("{}: {} ({} to {})", bound.of, number(median), number(least), number(most))
+    });
+    let more = [reason, row.note.as_str(), bound.as_str()].into_iter().filter(|words| !words.is_empty());
+    let more: Vec<&str> = more.collect();
     match more.is_empty() {
         true => format!("{word}{noisy}"),
         false => format!("{word}{noisy} ({})", more.join("; ")),
@@ -132,6 +137,14 @@ mod tests {
             "| a \\| call | 20.0 us | 16.0 us | 0.80 | 0.75 to 0.90 | at least 0.75 | met |"
         );
         assert_eq!(lines[3], "| a \\| call | - | - | - | - | at least 0.75 | not measured (no nginx) |");
+    }
+
+    #[test]
+    fn what_bounds_a_row_stands_beside_its_state() {
+        let bounded = |of| Row::measured(LINE, measured().rounds).bounded(of, measured().rounds);
+        assert!(line(&bounded("bare")).ends_with("met (bare: 0.80 (0.75 to 0.90))"));
+        let unbounded = measured().bounded("bare", vec![]);
+        assert!(line(&unbounded).ends_with("met"), "nothing was measured");
     }
 
     #[test]

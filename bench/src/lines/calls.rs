@@ -4,7 +4,8 @@
 use std::rc::Rc;
 
 use crate::bench::{Bench, CONNECTIONS, register};
-use crate::client::{Kind, Pool};
+use crate::client::{Connection, Kind, Pool};
+use crate::figures::Round;
 use crate::machine::Meter;
 use crate::requests::{agent, bare, full, lean, post};
 use crate::rounds::{Side, interleaved};
@@ -20,10 +21,13 @@ pub(super) const LINES: [Line; 5] = [
     line("lean", "lean `POST /heartbeat`, beside bare hyper", 0.75),
     line("head", "`HEAD /heartbeat/{id}`, beside bare hyper", 0.80),
     line("not-modified", "304 on `GET /agents`, beside bare hyper", 0.80),
-    line("delta", "a delta of 10, beside bare hyper", 0.80),
+    line(DELTA, "a delta of 10, beside bare hyper", 0.80),
     line("full", "full heartbeat of 600 bytes, unchanged, beside bare hyper", 0.50),
 ];
 
+const DELTA: &str = "delta";
+/// What bounds a server that has long answers: the kernel copies the bytes, whoever sends them.
+pub(super) const SENDER: &str = "bare hyper with as many";
 const AGENTS: usize = 1_000;
 /// Calls of each kind in a turn.
 pub(super) const CALLS: usize = 20_000;
@@ -38,20 +42,49 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
     let mut ours = Pool::new(registry.address, CONNECTIONS);
     let mut theirs = Pool::to_bare(yardstick.address, CONNECTIONS);
     for (line, kind) in LINES.iter().zip(&kinds).filter(|(line, _)| bench.wants(line)) {
-        let rounds = interleaved(bench.rounds, async |side, number| {
-            let (server, pool) = match side {
-                Side::Ours => (&registry, &mut ours),
-                Side::Yardstick => (&yardstick, &mut theirs),
-            };
-            pool.open().await?;
-            let meter = Meter::begin(server.process)?;
-            pool.drive(kind, number * CALLS, CALLS).await?;
-            Ok(meter.end()?.us_a_call(CALLS))
-        })
-        .await;
-        rows.push(Row::of(*line, rounds));
+        let rounds =
+            compared(bench, CALLS, [kind, kind], (&registry, &mut ours), (&yardstick, &mut theirs)).await;
+        let mut row = Row::of(*line, rounds);
+        if line.id == DELTA {
+            let bytes = answer_bytes(&registry, kind).await?;
+            let sender = bench.yardstick(&["bare", &bytes.to_string()], &folder).await?;
+            let mut to_sender = Pool::to_bare_of(bytes, sender.address, CONNECTIONS);
+            let (sender, yardstick) = ((&sender, &mut to_sender), (&yardstick, &mut theirs));
+            let rounds = compared(bench, CALLS, [kind, kind], sender, yardstick).await?;
+            row = row.noting(format!("{bytes} bytes an answer")).bounded(SENDER, rounds);
+        }
+        rows.push(row);
     }
     Ok(())
+}
+
+/// What so many calls cost two servers, by turns: of the first kind ours, of the second the yardstick.
+pub(super) async fn compared(
+    bench: &Bench,
+    calls: usize,
+    kinds: [&Rc<Kind>; 2],
+    mut ours: (&Server, &mut Pool),
+    mut yardstick: (&Server, &mut Pool),
+) -> Result<Vec<Round>, Trouble> {
+    interleaved(bench.rounds, async |side, number| {
+        let (kind, (server, pool)) = match side {
+            Side::Ours => (kinds[0], &mut ours),
+            Side::Yardstick => (kinds[1], &mut yardstick),
+        };
+        pool.open().await?;
+        let meter = Meter::begin(server.process)?;
+        // From where the last turn ended: all agents beat in the end.
+        pool.drive(kind, number * calls, calls).await?;
+        Ok(meter.end()?.us_a_call(calls))
+    })
+    .await
+}
+
+/// How long the body of an answer is.
+async fn answer_bytes(server: &Server, kind: &Kind) -> Result<usize, Trouble> {
+    let mut request = Vec::new();
+    (kind.request)(0, &mut request);
+    Ok(Connection::open(server.address).await?.ask(&request).await?.body.len())
 }
 
 /// Registers so many agents; then the kinds of call, in the order of [`LINES`].

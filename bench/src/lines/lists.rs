@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use super::calls::{SENDER, compared};
 use crate::bench::{Bench, register};
 use crate::client::{Kind, Pool};
-use crate::machine::Meter;
 use crate::requests::bare;
-use crate::rounds::{Side, interleaved};
 use crate::row::{Goal, Line, Row};
 use crate::server::{Server, found, free_port};
 use crate::trouble::Trouble;
@@ -74,18 +73,14 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
         let (of_ours, of_nginx) = (asking(PATH), asking("/agents.json"));
         let mut ours = Pool::new(registry.address, CONNECTIONS);
         let mut theirs = Pool::new(yardstick.address, CONNECTIONS);
-        let rounds = interleaved(bench.rounds, async |side, number| {
-            let (server, pool, kind) = match side {
-                Side::Ours => (&registry, &mut ours, &of_ours),
-                Side::Yardstick => (&yardstick, &mut theirs, &of_nginx),
-            };
-            pool.open().await?;
-            let meter = Meter::begin(server.process)?;
-            pool.drive(kind, number * calls, calls).await?;
-            Ok(meter.end()?.us_a_call(calls))
-        })
-        .await;
-        rows.push(Row::of(*line, rounds).noting(format!("{length} bytes an answer")));
+        let both = [&of_ours, &of_nginx];
+        let rounds = compared(bench, calls, both, (&registry, &mut ours), (&yardstick, &mut theirs)).await;
+        let sender = bench.yardstick(&["bare", &length.to_string()], &folder).await?;
+        let mut to_sender = Pool::to_bare_of(length, sender.address, CONNECTIONS);
+        let bound =
+            compared(bench, calls, both, (&sender, &mut to_sender), (&yardstick, &mut theirs)).await?;
+        let row = Row::of(*line, rounds).noting(format!("{length} bytes an answer"));
+        rows.push(row.bounded(SENDER, bound));
     }
     Ok(())
 }

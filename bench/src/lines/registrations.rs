@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use crate::bench::Bench;
 use crate::client::{Kind, Pool};
-use crate::figures::{Round, quantile};
+use crate::figures::{Round, Sample, quantile};
 use crate::machine::Meter;
 use crate::requests::{post, registration};
 use crate::rounds::{Side, interleaved};
 use crate::row::{Goal, Line, Row};
+use crate::server::Server;
 use crate::trouble::Trouble;
 
 pub(super) const LINES: [Line; 2] = [
@@ -40,19 +41,13 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
     let mut theirs = Pool::to_bare(yardstick.address, CLIENTS);
     // The rounds are found again by the rate, which is never the same twice.
     let mut tails: Vec<(f64, f64)> = Vec::new();
-    let rounds = interleaved(bench.rounds, async |side, number| {
-        let (server, pool, calls) = match side {
-            Side::Ours => (&registry, &mut ours, CALLS[0]),
-            Side::Yardstick => (&yardstick, &mut theirs, CALLS[1]),
-        };
-        pool.open().await?;
-        let meter = Meter::begin(server.process)?;
-        let mut driven = pool.drive(&kind, number * calls, calls).await?;
-        let rate = calls as f64 / driven.seconds;
-        if side == Side::Ours {
-            tails.push((rate, quantile(&mut driven.latencies_us, 0.99) as f64 / 1_000.0));
+    let rounds = interleaved(bench.rounds, async |side, number| match side {
+        Side::Ours => {
+            let (sample, p99_ms) = turn(&registry, &mut ours, &kind, number, CALLS[0]).await?;
+            tails.push((sample.value, p99_ms));
+            Ok(sample)
         }
-        Ok(meter.end()?.sample(rate))
+        Side::Yardstick => Ok(turn(&yardstick, &mut theirs, &kind, number, CALLS[1]).await?.0),
     })
     .await?;
     let of_tails: Vec<Round> = rounds
@@ -62,7 +57,33 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
             Some(Round { ours: *ms, yardstick: None, ..round.clone() })
         })
         .collect();
-    rows.push(Row::measured(LINES[0], rounds));
+    let bare = bench.yardstick(&["bare"], &folder).await?;
+    let mut to_bare = Pool::to_bare(bare.address, CLIENTS);
+    let bound = interleaved(bench.rounds, async |side, number| {
+        let (server, pool, calls) = match side {
+            Side::Ours => (&bare, &mut to_bare, CALLS[0]),
+            Side::Yardstick => (&yardstick, &mut theirs, CALLS[1]),
+        };
+        Ok(turn(server, pool, &kind, number, calls).await?.0)
+    })
+    .await?;
+    let row = Row::measured(LINES[0], rounds);
+    rows.push(row.bounded("bare hyper, which stores nothing", bound));
     rows.push(Row::measured(LINES[1], of_tails));
     Ok(())
+}
+
+/// So many calls: their number a second, and their 99 % latency in milliseconds.
+async fn turn(
+    server: &Server,
+    pool: &mut Pool,
+    kind: &Rc<Kind>,
+    number: usize,
+    calls: usize,
+) -> Result<(Sample, f64), Trouble> {
+    pool.open().await?;
+    let meter = Meter::begin(server.process)?;
+    let mut driven = pool.drive(kind, number * calls, calls).await?;
+    let sample = meter.end()?.sample(calls as f64 / driven.seconds);
+    Ok((sample, quantile(&mut driven.latencies_us, 0.99) as f64 / 1_000.0))
 }

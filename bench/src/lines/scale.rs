@@ -3,8 +3,6 @@
 use super::calls::{self, CALLS};
 use crate::bench::{Bench, CONNECTIONS};
 use crate::client::Pool;
-use crate::machine::Meter;
-use crate::rounds::{Side, interleaved};
 use crate::row::{Goal, Line, Row};
 use crate::trouble::Trouble;
 
@@ -31,18 +29,9 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
     let mut to_large = Pool::new(large.address, CONNECTIONS);
     let mut to_small = Pool::new(small.address, CONNECTIONS);
     for ((line, many), few) in LINES.iter().zip(&many).zip(&few).filter(|((line, _), _)| bench.wants(line)) {
-        let rounds = interleaved(bench.rounds, async |side, number| {
-            let (server, pool, kind) = match side {
-                Side::Ours => (&large, &mut to_large, many),
-                Side::Yardstick => (&small, &mut to_small, few),
-            };
-            pool.open().await?;
-            let meter = Meter::begin(server.process)?;
-            // From where the last turn ended: all agents beat in the end.
-            pool.drive(kind, number * CALLS, CALLS).await?;
-            Ok(meter.end()?.us_a_call(CALLS))
-        })
-        .await;
+        let rounds =
+            calls::compared(bench, CALLS, [many, few], (&large, &mut to_large), (&small, &mut to_small))
+                .await;
         rows.push(Row::of(*line, rounds));
     }
     Ok(())

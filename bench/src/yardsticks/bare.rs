@@ -14,19 +14,23 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::trouble::Trouble;
 
-/// The yardstick's body.
-pub(crate) const FIXED: [u8; 150] = [b'x'; 150];
+/// How long the yardstick's body is, unless it stands beside longer ones.
+pub(crate) const FIXED_BYTES: usize = 150;
+const FILL: u8 = b'x';
+/// That body.
+pub(super) const FIXED: [u8; FIXED_BYTES] = [FILL; FIXED_BYTES];
 
 const POLICIES: &str = r#"{"policies":{"default":{"heartbeat_interval_ms":5000,"degraded_after_ms":600000,"expires_after_ms":1200000,"evict_after_ms":3600000}},"transition_bound_ms":50,"limits":{}}"#;
 const REGISTERED: &str = r#"{"agent_id":"a","result":"registered","status":"healthy","epoch":1,"revision":1,"heartbeat_interval_ms":5000,"wiring_revision":1}"#;
 const RENEWED: &str = r#"{"agent_id":"a","result":"renewed","status":"healthy","epoch":1,"revision":1,"heartbeat_interval_ms":5000,"wiring_revision":1}"#;
 
-pub(super) async fn serve(listener: TcpListener) -> Result<(), Trouble> {
+pub(super) async fn serve(listener: TcpListener, bytes: usize) -> Result<(), Trouble> {
+    let fixed: &'static [u8] = vec![FILL; bytes].leak();
     loop {
         let stream = accepted(&listener).await?;
-        let service = service_fn(|request: Request<Incoming>| async {
+        let service = service_fn(move |request: Request<Incoming>| async move {
             let _ = request.into_body().collect().await;
-            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(&FIXED))))
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(fixed))))
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
@@ -53,6 +57,11 @@ pub(super) async fn serve_null(listener: TcpListener) -> Result<(), Trouble> {
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
+}
+
+/// Whether a body is the one that is always the same.
+pub(crate) fn is_fixed(body: &[u8], bytes: usize) -> bool {
+    body.len() == bytes && body.iter().all(|byte| *byte == FILL)
 }
 
 pub(super) async fn accepted(listener: &TcpListener) -> Result<TcpStream, Trouble> {

@@ -16,12 +16,15 @@ use tokio::net::TcpListener;
 
 use crate::trouble::Trouble;
 
-pub(crate) use bare::FIXED;
+pub(crate) use bare::{FIXED_BYTES, is_fixed};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Yardstick {
-    /// Answers everything with the same 150 bytes.
-    Bare,
+    /// Answers everything with the same bytes, 150 or so many.
+    Bare {
+        #[arg(default_value_t = FIXED_BYTES)]
+        bytes: usize,
+    },
     /// Answers the load generator as a registry would in which nothing ever happens.
     Null,
     /// One MCP tool whose result is this file.
@@ -32,7 +35,7 @@ pub(crate) enum Yardstick {
 
 pub(crate) async fn serve(yardstick: Yardstick) -> Result<(), Trouble> {
     match yardstick {
-        Yardstick::Bare => bare::serve(listen().await?).await,
+        Yardstick::Bare { bytes } => bare::serve(listen().await?, bytes).await,
         Yardstick::Null => bare::serve_null(listen().await?).await,
         Yardstick::Mcp { answer } => mcp::serve(&answer, listen).await,
         Yardstick::Registrations { database } => registrations::serve(&database, listen).await,
