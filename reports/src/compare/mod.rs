@@ -18,7 +18,7 @@ mod table;
 
 use serde::Serialize;
 
-use crate::result::RunReport;
+use crate::result::{RunReport, Verdict};
 use figures::Figure;
 use statistics::Scale;
 
@@ -192,6 +192,17 @@ fn notes(base: &[RunReport], other: &[RunReport]) -> Vec<String> {
              difference; take turns (A B A B)"
                 .to_owned(),
         );
+    }
+    let failed = |side: &[RunReport]| side.iter().filter(|report| report.verdict == Verdict::Fail).count();
+    if let (a, b) = (failed(base), failed(other))
+        && a + b > 0
+    {
+        notes.push(format!(
+            "FAIL was the verdict of {a} of A's runs ({}) and of {b} of B's ({}): they were measured and are compared, but \
+             a registry that answers wrongly may well answer faster",
+            base.len(),
+            other.len()
+        ));
     }
     let versions = |side: &[RunReport]| -> std::collections::BTreeSet<String> {
         side.iter().map(|report| format!("{} on {}", report.wallflower, report.environment.kernel)).collect()

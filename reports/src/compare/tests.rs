@@ -181,6 +181,19 @@ fn one_run_a_side_is_judged_by_its_seconds_and_says_so() {
 }
 
 #[test]
+fn runs_that_failed_are_compared_with_a_note() {
+    let runs = |failed: usize| -> Vec<RunReport> {
+        let verdict = |number: usize| if number < failed { Verdict::Fail } else { Verdict::Pass };
+        (0..3)
+            .map(|number| RunReport { verdict: verdict(number), ..run(5_000, 5_000, "2026-01-01") })
+            .collect()
+    };
+    let notes = |a: usize, b: usize| compare(side("a", &runs(a)), side("b", &runs(b))).notes.join("\n");
+    assert!(notes(0, 2).contains("FAIL was the verdict of 0 of A's runs (3) and of 2 of B's (3)"));
+    assert!(!notes(0, 0).contains("FAIL"));
+}
+
+#[test]
 fn a_baseline_breaks_on_what_is_worse_by_more_than_allowed_and_beyond_chance() {
     let hold = |reports: &[RunReport], p99: u64, seconds: u64| {
         hold_against(side("baseline", reports), &run(p99, seconds, "2"), 0.1)
