@@ -160,12 +160,17 @@ impl Direct {
 }
 
 /// An answer to HEAD says how long the body would be.
-fn bodiless(answer: Response) -> Response {
-    let (mut head, body) = answer.into_parts();
-    if let Some(length) = body.size_hint().exact() {
-        head.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+fn bodiless(mut answer: Response) -> Response {
+    let length = match answer.body().size_hint().exact() {
+        Some(0) => Some(HeaderValue::from_static("0")),
+        Some(bytes) => Some(HeaderValue::from(bytes)),
+        None => None,
+    };
+    if let Some(length) = length {
+        answer.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length);
     }
-    Response::from_parts(head, Body::empty())
+    *answer.body_mut() = Body::empty();
+    answer
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Query parameters, with all that is wrong with them. An unknown one is refused: a mistyped filter must not return
 //! everything.
 
-use axum::extract::Query;
+use std::borrow::Cow;
+
 use axum::http::Uri;
 use registry_core::intake::Fault;
 
@@ -9,24 +10,17 @@ use super::problem::Problem;
 
 /// The parameters of a request, taken out one by one; what is left at the end is unknown.
 #[derive(Debug)]
-pub(super) struct Parameters {
-    left: Vec<(String, String)>,
+pub(super) struct Parameters<'a> {
+    left: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     known: Vec<&'static str>,
     faults: Vec<Fault>,
 }
 
-impl Parameters {
-    pub(super) fn of(uri: &Uri) -> Self {
-        if uri.query().is_none() {
-            return Self { left: Vec::new(), known: Vec::new(), faults: Vec::new() };
-        }
-        match Query::<Vec<(String, String)>>::try_from_uri(uri) {
-            Ok(Query(left)) => Self { left, known: Vec::new(), faults: Vec::new() },
-            Err(error) => {
-                let fault = Fault { pointer: String::new(), detail: error.body_text() };
-                Self { left: Vec::new(), known: Vec::new(), faults: vec![fault] }
-            }
-        }
+impl<'a> Parameters<'a> {
+    pub(super) fn of(uri: &'a Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        let left = form_urlencoded::parse(query.as_bytes()).collect();
+        Self { left, known: Vec::new(), faults: Vec::new() }
     }
 
     pub(super) fn fault(&mut self, name: &str, detail: impl Into<String>) {
@@ -38,16 +32,23 @@ impl Parameters {
     pub(super) fn all(&mut self, name: &'static str) -> Vec<String> {
         self.known.push(name);
         let taken = self.left.extract_if(.., |(other, _)| other == name);
-        taken.map(|(_, value)| value).collect()
+        taken.map(|(_, value)| value.into_owned()).collect()
     }
 
     /// The value of a parameter that must not be repeated.
     pub(super) fn one(&mut self, name: &'static str) -> Option<String> {
-        let mut values = self.all(name);
-        if values.len() > 1 {
-            self.fault(name, format!("is given {} times, once is allowed", values.len()));
+        self.text(name).map(Cow::into_owned)
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<Cow<'a, str>> {
+        self.known.push(name);
+        let before = self.left.len();
+        let last = self.left.extract_if(.., |(other, _)| other == name).last();
+        let given = before - self.left.len();
+        if given > 1 {
+            self.fault(name, format!("is given {given} times, once is allowed"));
         }
-        values.pop()
+        last.map(|(_, value)| value)
     }
 
     /// The value of a parameter that `parse` accepts.
@@ -56,7 +57,7 @@ impl Parameters {
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let value = self.one(name)?;
+        let value = self.text(name)?;
         parse(&value).map_err(|detail| self.fault(name, format!("is {value:?}; {detail}"))).ok()
     }
 
