@@ -150,11 +150,18 @@ impl Row {
         self
     }
 
-    /// Beside what that server came to in the place of ours, with the same yardstick; nothing where it was not measured.
-    pub(crate) fn bounded(mut self, of: &'static str, rounds: Vec<Round>) -> Self {
-        if let Of::Ratio(ratio) = self.line.goal.of {
-            let ratios = spread(telling(&rounds).into_iter().filter_map(|round| ratio.of(round)));
-            self.bound = ratios.map(|ratio| Bound { of, ratio, rounds });
+    /// Beside what that server came to in the place of ours, with the same yardstick; where it was not measured, why.
+    pub(crate) fn bounded(mut self, of: &'static str, rounds: Result<Vec<Round>, Trouble>) -> Self {
+        match (rounds, self.line.goal.of) {
+            (Ok(rounds), Of::Ratio(ratio)) => {
+                let ratios = spread(telling(&rounds).into_iter().filter_map(|round| ratio.of(round)));
+                self.bound = ratios.map(|ratio| Bound { of, ratio, rounds });
+            }
+            (Ok(_), Of::Figure) => {}
+            (Err(trouble), _) => {
+                let more = format!("{of}: not measured, {trouble}");
+                self.note = if self.note.is_empty() { more } else { format!("{}; {more}", self.note) };
+            }
         }
         self
     }

@@ -141,10 +141,10 @@ mod tests {
 
     #[test]
     fn what_bounds_a_row_stands_beside_its_state() {
-        let bounded = |of| Row::measured(LINE, measured().rounds).bounded(of, measured().rounds);
+        let bounded = |of| Row::measured(LINE, measured().rounds).bounded(of, Ok(measured().rounds));
         assert!(line(&bounded("bare")).ends_with("met (bare: 0.80 (0.75 to 0.90))"));
-        let unbounded = measured().bounded("bare", vec![]);
-        assert!(line(&unbounded).ends_with("met"), "nothing was measured");
+        let unbounded = measured().noting("7 bytes").bounded("bare", Err("it ended".into()));
+        assert!(line(&unbounded).ends_with("met (7 bytes; bare: not measured, it ended)"));
     }
 
     #[test]

@@ -120,7 +120,6 @@ impl Shared {
             self.metrics.pauses.inc();
             tracing::warn!(gap_ms = gap_us / 1_000, "the process was paused; leases moved by the gap");
         }
-        let before = core.revision();
         let result = call(&mut core, reading.moment);
         let has_unsaved = core.has_unsaved();
         let revision = core.revision();
@@ -129,13 +128,11 @@ impl Shared {
         if has_unsaved {
             self.unsaved.notify_one();
         }
-        if revision > before {
-            self.revision.send_if_modified(|shown| {
-                let is_later = revision > *shown;
-                *shown = revision.max(*shown);
-                is_later
-            });
-        }
+        self.revision.send_if_modified(|shown| {
+            let is_later = revision > *shown;
+            *shown = revision.max(*shown);
+            is_later
+        });
         result
     }
 

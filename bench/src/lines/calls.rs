@@ -47,10 +47,8 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
         let mut row = Row::of(*line, rounds);
         if line.id == DELTA {
             let bytes = answer_bytes(&registry, kind).await?;
-            let sender = bench.yardstick(&["bare", &bytes.to_string()], &folder).await?;
-            let mut to_sender = Pool::to_bare_of(bytes, sender.address, CONNECTIONS);
-            let (sender, yardstick) = ((&sender, &mut to_sender), (&yardstick, &mut theirs));
-            let rounds = compared(bench, CALLS, [kind, kind], sender, yardstick).await?;
+            let rounds =
+                of_sender(bench, CALLS, [kind, kind], (bytes, CONNECTIONS), (&yardstick, &mut theirs)).await;
             row = row.noting(format!("{bytes} bytes an answer")).bounded(SENDER, rounds);
         }
         rows.push(row);
@@ -78,6 +76,19 @@ pub(super) async fn compared(
         Ok(meter.end()?.us_a_call(calls))
     })
     .await
+}
+
+/// The same with bare hyper in the place of ours, which has so many bytes an answer, over so many connections.
+pub(super) async fn of_sender(
+    bench: &Bench,
+    calls: usize,
+    kinds: [&Rc<Kind>; 2],
+    (bytes, connections): (usize, usize),
+    yardstick: (&Server, &mut Pool),
+) -> Result<Vec<Round>, Trouble> {
+    let sender = bench.yardstick(&["bare", &bytes.to_string()], &bench.folder("sender")?).await?;
+    let mut to_sender = Pool::to_bare_of(bytes, sender.address, connections);
+    compared(bench, calls, kinds, (&sender, &mut to_sender), yardstick).await
 }
 
 /// How long the body of an answer is.

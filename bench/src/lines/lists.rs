@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use super::calls::{SENDER, compared};
+use super::calls::{SENDER, compared, of_sender};
 use crate::bench::{Bench, register};
 use crate::client::{Kind, Pool};
 use crate::requests::bare;
@@ -75,10 +75,7 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
         let mut theirs = Pool::new(yardstick.address, CONNECTIONS);
         let both = [&of_ours, &of_nginx];
         let rounds = compared(bench, calls, both, (&registry, &mut ours), (&yardstick, &mut theirs)).await;
-        let sender = bench.yardstick(&["bare", &length.to_string()], &folder).await?;
-        let mut to_sender = Pool::to_bare_of(length, sender.address, CONNECTIONS);
-        let bound =
-            compared(bench, calls, both, (&sender, &mut to_sender), (&yardstick, &mut theirs)).await?;
+        let bound = of_sender(bench, calls, both, (length, CONNECTIONS), (&yardstick, &mut theirs)).await;
         let row = Row::of(*line, rounds).noting(format!("{length} bytes an answer"));
         rows.push(row.bounded(SENDER, bound));
     }

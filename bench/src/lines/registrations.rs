@@ -66,7 +66,7 @@ pub(super) async fn measure(bench: &Bench, rows: &mut Vec<Row>) -> Result<(), Tr
         };
         Ok(turn(server, pool, &kind, number, calls).await?.0)
     })
-    .await?;
+    .await;
     let row = Row::measured(LINES[0], rounds);
     rows.push(row.bounded("bare hyper, which stores nothing", bound));
     rows.push(Row::measured(LINES[1], of_tails));

@@ -161,13 +161,8 @@ impl Direct {
 
 /// An answer to HEAD says how long the body would be.
 fn bodiless(mut answer: Response) -> Response {
-    let length = match answer.body().size_hint().exact() {
-        Some(0) => Some(HeaderValue::from_static("0")),
-        Some(bytes) => Some(HeaderValue::from(bytes)),
-        None => None,
-    };
-    if let Some(length) = length {
-        answer.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length);
+    if let Some(length) = answer.body().size_hint().exact() {
+        answer.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
     }
     *answer.body_mut() = Body::empty();
     answer

@@ -198,8 +198,8 @@ fn notes(base: &[RunReport], other: &[RunReport]) -> Vec<String> {
         && a + b > 0
     {
         notes.push(format!(
-            "FAIL was the verdict of {a} of A's runs ({}) and of {b} of B's ({}): they were measured and are compared, but \
-             a registry that answers wrongly may well answer faster",
+            "runs that FAILED: {a} of {} of A, {b} of {} of B; they were measured and are compared, but a registry that \
+             answers wrongly may well answer faster",
             base.len(),
             other.len()
         ));

@@ -189,7 +189,7 @@ fn runs_that_failed_are_compared_with_a_note() {
             .collect()
     };
     let notes = |a: usize, b: usize| compare(side("a", &runs(a)), side("b", &runs(b))).notes.join("\n");
-    assert!(notes(0, 2).contains("FAIL was the verdict of 0 of A's runs (3) and of 2 of B's (3)"));
+    assert!(notes(0, 2).contains("runs that FAILED: 0 of 3 of A, 2 of 3 of B;"));
     assert!(!notes(0, 0).contains("FAIL"));
 }
 
