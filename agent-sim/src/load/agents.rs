@@ -19,16 +19,22 @@ use crate::dialect::{Call, Dialect, Document};
 use crate::plan::Plan;
 use crate::plan::identity::{CAPABILITY_VERSION, Identity};
 use crate::plan::schedule::{Action, Planned};
+use crate::plan::share::Share;
+use crate::tripwire;
 
 /// How many more heartbeats follow at once on one of this agent that is due at this instant of the plan (microseconds).
 pub(super) type Retries = fn(&Plan, u32, u64) -> u32;
 
-/// All agents of a run. About 150 bytes an agent, and what it holds of answers ([`Polls`]).
+/// The agents of a run, or of a worker's share of it. About 150 bytes an agent, and what it holds of answers ([`Polls`]).
 #[derive(Debug)]
 pub(super) struct Agents {
     plan: Arc<Plan>,
+    /// Whose states are here.
+    share: Share,
+    /// By their places in the share.
     states: Vec<State>,
-    endpoints: Vec<SocketAddr>,
+    /// Behind the addresses that they declare.
+    port: u16,
     stores: Stores,
     /// Over plain HTTP, and by MCP tools.
     can: [Can; 2],
@@ -95,14 +101,15 @@ pub(super) struct Consequence {
 }
 
 impl Agents {
-    /// All agents before their start. `endpoints` are the addresses that they declare, by their numbers.
-    pub(super) fn new(plan: Arc<Plan>, endpoints: Vec<SocketAddr>, dialect: &dyn Dialect) -> Self {
+    /// A share of the agents before their start. `port` is that of the tripwire behind the addresses that they declare.
+    pub(super) fn new(plan: Arc<Plan>, share: Share, port: u16, dialect: &dyn Dialect) -> Self {
         let http = Can::of(dialect);
         let mcp = dialect.over_mcp().map_or(http, |dialect| Can::of(dialect.as_ref()));
         Self {
-            states: vec![State::default(); endpoints.len()],
+            states: vec![State::default(); share.count(plan.agents()) as usize],
             plan,
-            endpoints,
+            share,
+            port,
             stores: Stores::default(),
             can: [http, mcp],
             retries: |_, _, _| 0,
@@ -146,7 +153,7 @@ impl Agents {
             }
             _ => 0,
         };
-        let Some(state) = state_of(&mut self.states, number) else { return Due::Nothing };
+        let Some(state) = state_of(&mut self.states, self.share.place(number)) else { return Due::Nothing };
         match action {
             Action::Register { incarnation } => {
                 let mut polls = std::mem::take(&mut state.polls);
@@ -189,6 +196,10 @@ impl Agents {
         }
     }
 
+    fn state(&self, agent: u32) -> Option<&State> {
+        self.states.get(self.share.place(agent)?)
+    }
+
     fn protocol(&self, agent: u32) -> Protocol {
         self.plan.fleet_of(agent).map_or(Protocol::Http, |(_, fleet, _)| fleet.protocol)
     }
@@ -217,16 +228,16 @@ impl Agents {
         let discovery = self.discovery(agent);
         let is_long = matches!(discovery, Discovery::LongPoll { .. });
         let question = if is_long { self.plan.question(agent, poll).0 } else { 0 };
-        let polls = &mut state_of(&mut self.states, agent)?.polls;
+        let polls = &mut state_of(&mut self.states, self.share.place(agent))?.polls;
         let operation = polls::operation(discovery, polls.held(question));
         Some((polls.take(poll, operation), operation))
     }
 
     /// How an agent renews now: fully until the registry knows it, then as lean as it can.
     fn heartbeat(&self, agent: u32) -> Operation {
-        let state = index(agent).and_then(|index| self.states.get(index));
         let can = self.can(agent);
-        let Some(state) = state.filter(|state| state.registered && (can.renew || can.probe)) else {
+        let Some(state) = self.state(agent).filter(|state| state.registered && (can.renew || can.probe))
+        else {
             return Operation::Register;
         };
         let probes = !can.renew || (can.probe && state.probes);
@@ -240,8 +251,7 @@ impl Agents {
         if task.operation == Operation::Leave {
             return true;
         }
-        let state = index(agent).and_then(|index| self.states.get(index));
-        state.is_some_and(|state| state.running && state.incarnation == task.incarnation)
+        self.state(agent).is_some_and(|state| state.running && state.incarnation == task.incarnation)
     }
 
     /// The call in full, as the agent knows the world now; `None` for a number that no agent has.
@@ -252,15 +262,15 @@ impl Agents {
         if is_poll(task.operation) {
             let (question, capability) = self.plan.question(agent, task.poll);
             let discovery = self.discovery(agent);
-            let held = state_of(&mut self.states, agent)?.polls.held(question);
+            let held = state_of(&mut self.states, self.share.place(agent))?.polls.held(question);
             let filter = Filter { capability, ..Filter::default() };
             return Some(polls::call(discovery, held, &self.stores, filter));
         }
         if task.operation == Operation::Leave {
             return Some(Call::Leave { agent_id: self.plan.agent_id(agent) });
         }
-        let endpoint = *self.endpoints.get(index(agent)?)?;
-        let state = state_of(&mut self.states, agent)?;
+        let endpoint = tripwire::endpoint(agent, self.port);
+        let state = state_of(&mut self.states, self.share.place(agent))?;
         state.sequence += 1;
         let order = (u64::from(state.incarnation), state.sequence);
         let wiring_revision = state.wiring_revision;
@@ -286,7 +296,9 @@ impl Agents {
             return self.poll_answered(agent, task, answered);
         }
         let can = self.can(agent);
-        let Some(state) = state_of(&mut self.states, agent) else { return Consequence::default() };
+        let Some(state) = state_of(&mut self.states, self.share.place(agent)) else {
+            return Consequence::default();
+        };
         let outcome = answered.record.outcome;
         let misses = state.beat.free();
         let was_registered = state.registered;
@@ -324,7 +336,9 @@ impl Agents {
     /// more, the whole list does.
     fn poll_answered(&mut self, agent: u32, task: Task, answered: &Answered) -> Consequence {
         let (question, discovery) = (self.plan.question(agent, task.poll).0, self.discovery(agent));
-        let Some(state) = state_of(&mut self.states, agent) else { return Consequence::default() };
+        let Some(state) = state_of(&mut self.states, self.share.place(agent)) else {
+            return Consequence::default();
+        };
         state.polls.learn(question, discovery, answered, &mut self.stores);
         let (misses, kept) = state.polls.free();
         let next = if answered.record.outcome == Outcome::Unknown { Some(task.poll) } else { kept };
@@ -340,7 +354,10 @@ impl Agents {
         if task.operation == Operation::Leave || !self.wants(task) {
             return 0;
         }
-        let Some(state) = task.agent.and_then(|agent| state_of(&mut self.states, agent)) else { return 0 };
+        let Some(state) = task.agent.and_then(|agent| state_of(&mut self.states, self.share.place(agent)))
+        else {
+            return 0;
+        };
         if is_poll(task.operation) { state.polls.free().0 } else { state.beat.free() }
     }
 }
@@ -363,12 +380,8 @@ fn document(identity: Identity, agent: u32, endpoint: SocketAddr, order: (u64, u
     }
 }
 
-fn index(agent: u32) -> Option<usize> {
-    usize::try_from(agent).ok()
-}
-
-fn state_of(states: &mut [State], agent: u32) -> Option<&mut State> {
-    index(agent).and_then(|index| states.get_mut(index))
+fn state_of(states: &mut [State], place: Option<usize>) -> Option<&mut State> {
+    states.get_mut(place?)
 }
 
 #[cfg(test)]

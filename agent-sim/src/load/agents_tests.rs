@@ -56,9 +56,8 @@ pub(super) fn agents_of(dialect: &str, fleet: Fleet) -> Agents {
         faults: Vec::new(),
         text: String::new(),
     };
-    let endpoints = vec![SocketAddr::from(([127, 64, 0, 1], 1)); 20];
     let dialect = crate::dialect::by_name(dialect).expect("a dialect");
-    Agents::new(Arc::new(Plan::new(&scenario, 1)), endpoints, dialect.as_ref())
+    Agents::new(Arc::new(Plan::new(&scenario, 1)), Share::WHOLE, 1, dialect.as_ref())
 }
 
 pub(super) fn due(agents: &mut Agents, instant_us: u64, agent: u32, action: Action) -> Due {

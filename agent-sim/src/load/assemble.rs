@@ -20,6 +20,7 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::dialect::Dialect;
 use crate::history_writer::HistoryWriter;
+use crate::plan::share::Share;
 use crate::plan::{Plan, micros};
 use crate::validity::lag_limit_us;
 
@@ -32,8 +33,10 @@ pub(super) struct Parts<'a> {
     pub(super) dialect: &'a Arc<dyn Dialect>,
     /// For the words of errors.
     pub(super) url: &'a str,
-    /// What each agent declares.
-    pub(super) endpoints: Vec<SocketAddr>,
+    /// Whose calls it makes.
+    pub(super) share: Share,
+    /// Behind the addresses that agents declare.
+    pub(super) tripwire_port: u16,
     /// All lead to the registry.
     pub(super) routes: Vec<SocketAddr>,
     /// By agent; empty where all have the first.
@@ -68,7 +71,7 @@ pub(super) fn assemble(parts: Parts<'_>) -> std::io::Result<Driver> {
         faults: Default::default(),
         extra,
         tripwire: None,
-        agents: Agents::new(Arc::clone(plan), parts.endpoints, dialect.as_ref())
+        agents: Agents::new(Arc::clone(plan), parts.share, parts.tripwire_port, dialect.as_ref())
             .retrying(|plan, agent, at_us| plan.retries(agent, at_us)),
         ledger: parts.ledger,
         gang: None,

@@ -211,10 +211,11 @@ impl Seed<'_> {
         let mut driver = self.driver(tripwire, (history, log, keeper), progress, &networks)?;
         driver.traced_by = traceparent.then_some(seed);
         let (clock, plan) = (self.clock, &self.plan);
-        let mut schedule = Schedule::new(Arc::clone(plan));
-        let (begin_us, began_unix_us) = self.begin(gang.is_some())?;
+        let is_spread = gang.is_some();
+        let schedule = if is_spread { Schedule::of_harness } else { Schedule::new };
+        let mut schedule = schedule(Arc::clone(plan));
+        let (begin_us, began_unix_us) = self.begin(is_spread)?;
         if let Some(gang) = &mut gang {
-            schedule = schedule.only(|agent| agent.is_none());
             gang.begin(begin_us);
         }
         driver.gang = gang;
@@ -342,7 +343,9 @@ impl Seed<'_> {
             0 => Ledger::Own(books),
             workers => Ledger::Merged(books, Merge::new(workers as usize), keeper),
         };
-        let assign = |agent| tripwire.assign(agent, &plan.agent_id(agent));
+        for agent in 0..plan.agents() {
+            tripwire.assign(agent, &plan.agent_id(agent));
+        }
         let parts = Parts {
             scenario,
             plan,
@@ -350,7 +353,8 @@ impl Seed<'_> {
             client: &target.client,
             dialect: &target.dialect,
             url: target.client.url(),
-            endpoints: (0..plan.agents()).map(assign).collect(),
+            share: if self.workers == 0 { Share::WHOLE } else { Share::NOBODY },
+            tripwire_port: tripwire.port(),
             routes,
             route_of: networks.route_of(),
             ledger,

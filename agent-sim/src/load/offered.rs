@@ -3,7 +3,6 @@
 //! wiring, register again) is known to no plan.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use reports::history::{CallRecord, Outcome};
@@ -13,6 +12,7 @@ use crate::client::Answered;
 use crate::dialect::Dialect;
 use crate::plan::Plan;
 use crate::plan::schedule::{Action, Schedule};
+use crate::plan::share::Share;
 
 /// The stretch whose rate is held against the mean: short enough that a herd shows.
 const STRETCH_US: u64 = 100_000;
@@ -68,9 +68,8 @@ pub fn offered(plan: &Arc<Plan>, dialect: &dyn Dialect) -> Vec<OfferedPhase> {
             ..OfferedPhase::default()
         })
         .collect();
-    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let endpoints = (0..plan.agents()).map(|_| nowhere).collect();
-    let mut agents = Agents::new(Arc::clone(plan), endpoints, dialect);
+    // Nobody is called: port 0 leads nowhere.
+    let mut agents = Agents::new(Arc::clone(plan), Share::WHOLE, 0, dialect);
     let mut alive = 0_u64;
     let mut stretch = (0, 0, 0_u64);
     let mut last_phase = None;

@@ -25,7 +25,6 @@ use crate::plan::schedule::Schedule;
 use crate::plan::share::Share;
 use crate::plan::{Plan, micros};
 use crate::target;
-use crate::tripwire;
 
 /// What a worker is to do: one line of JSON on its standard input. The next line is the instant at which the plan begins;
 /// the end of the input is its order to end.
@@ -101,7 +100,8 @@ pub fn work(input: impl Read + Send + 'static, out: impl Write + Send + 'static)
         client: &client,
         dialect: &dialect,
         url: &own.url,
-        endpoints: (0..plan.agents()).map(|agent| tripwire::endpoint(agent, own.tripwire_port)).collect(),
+        share: own.share,
+        tripwire_port: own.tripwire_port,
         routes: own.routes.clone(),
         route_of: own.route_of.clone(),
         ledger: Ledger::Told(teller),
@@ -113,8 +113,7 @@ pub fn work(input: impl Read + Send + 'static, out: impl Write + Send + 'static)
     };
     let mut driver = assemble(parts).map_err(|error| wrong("there is no poller", error))?;
     driver.traced_by = own.traceparent.then_some(own.seed);
-    let mut schedule =
-        Schedule::new(Arc::clone(&plan)).only(|agent| agent.is_some_and(|agent| own.share.has(agent)));
+    let mut schedule = Schedule::of_agents(Arc::clone(&plan), own.share);
     line.clear();
     input.read_line(&mut line).map_err(|error| wrong("standard input cannot be read", error))?;
     // The other process has given up before it began.

@@ -50,17 +50,6 @@ impl Calendar {
         self.open.peek().map(|Reverse((instant_us, _))| *instant_us)
     }
 
-    /// Keeps only the entries of those for whom `keep` is true.
-    pub(super) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
-        let keep = |entry: &Reverse<Entry>| keep(entry.0.1);
-        self.open.retain(keep);
-        self.later.retain(|_, entries| {
-            entries.retain(keep);
-            !entries.is_empty()
-        });
-        self.open_next();
-    }
-
     /// Opens the next slot that holds something, once the open one is empty: there the first entry is looked for.
     fn open_next(&mut self) {
         if !self.open.is_empty() {
@@ -110,14 +99,5 @@ mod tests {
                 assert_eq!(calendar.next_us(), heap.peek().map(|Reverse((instant_us, _))| *instant_us));
             }
         }
-    }
-
-    #[test]
-    fn what_is_left_out_is_gone_from_open_and_later_slots() {
-        let mut calendar = Calendar::default();
-        calendar.extend((0..100_u32).map(|number| (u64::from(number) * 5_000, number)));
-        calendar.retain(|number| number % 10 == 9);
-        let left: Vec<_> = std::iter::from_fn(|| calendar.pop()).map(|(_, number)| number).collect();
-        assert_eq!(left, [9, 19, 29, 39, 49, 59, 69, 79, 89, 99]);
     }
 }

@@ -8,6 +8,7 @@ use scenarios::model::Fleet;
 use super::calendar::Calendar;
 use super::chance::{Draws, Question};
 use super::lives::{Life, part_of};
+use super::share::Share;
 use super::{Plan, micros};
 
 /// An agent's first heartbeat follows its registration by this share of the period at least, so that the plan
@@ -170,33 +171,47 @@ impl Rhythm<'_> {
     }
 }
 
-/// All agents' actions in the order of their instants; those of one instant by the agent's number, the harness last.
+/// Agents' actions in the order of their instants; those of one instant by the agent's number, the harness last.
 #[derive(Debug)]
 pub struct Schedule {
     plan: Arc<Plan>,
+    /// Whose actions, beside the harness's.
+    share: Share,
+    /// By their places in the share.
     cursors: Vec<Cursor>,
-    /// The next instant of each agent; [`OBSERVER`] stands for the harness.
+    /// The next instant of each; [`OBSERVER`] stands for the harness.
     due: Calendar,
 }
 
 const OBSERVER: u32 = u32::MAX;
 
 impl Schedule {
-    /// The schedule from its beginning.
+    /// Of all agents and the harness, from the beginning.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let cursors: Vec<Cursor> =
-            (0..plan.agents()).map(|agent| Cursor::before_life(&plan, agent, 0, 0)).collect();
-        let due_of = |(agent, cursor): (u32, &Cursor)| Some((cursor.due_us(&plan)?, agent));
-        let observation = plan.observation_after(0).map(|instant_us| (instant_us, OBSERVER));
-        let mut due = Calendar::default();
-        due.extend((0_u32..).zip(&cursors).filter_map(due_of).chain(observation));
-        Self { plan, cursors, due }
+        let mut schedule = Self::of_agents(plan, Share::WHOLE);
+        schedule.observe_after(0);
+        schedule
     }
 
-    /// Only the actions of those for whom `keep` is true; `None` is the harness itself.
-    pub fn only(mut self, keep: impl Fn(Option<u32>) -> bool) -> Self {
-        self.due.retain(|agent| keep(Some(agent).filter(|agent| *agent != OBSERVER)));
-        self
+    /// Of a share of the agents, without the harness.
+    pub fn of_agents(plan: Arc<Plan>, share: Share) -> Self {
+        let agents = || share.agents(plan.agents());
+        let cursors: Vec<Cursor> = agents().map(|agent| Cursor::before_life(&plan, agent, 0, 0)).collect();
+        let due_of = |(agent, cursor): (u32, &Cursor)| Some((cursor.due_us(&plan)?, agent));
+        let mut due = Calendar::default();
+        due.extend(agents().zip(&cursors).filter_map(due_of));
+        Self { plan, share, cursors, due }
+    }
+
+    /// Of the harness alone.
+    pub fn of_harness(plan: Arc<Plan>) -> Self {
+        let mut schedule = Self::of_agents(plan, Share::NOBODY);
+        schedule.observe_after(0);
+        schedule
+    }
+
+    fn observe_after(&mut self, instant_us: u64) {
+        self.due.extend(self.plan.observation_after(instant_us).map(|next_us| (next_us, OBSERVER)));
     }
 
     /// When the next action is due.
@@ -211,10 +226,10 @@ impl Iterator for Schedule {
     fn next(&mut self) -> Option<Planned> {
         let (instant_us, agent) = self.due.pop()?;
         if agent == OBSERVER {
-            self.due.extend(self.plan.observation_after(instant_us).map(|next_us| (next_us, OBSERVER)));
+            self.observe_after(instant_us);
             return Some(Planned { instant_us, agent: None, action: Action::Observe });
         }
-        let cursor = self.cursors.get_mut(usize::try_from(agent).ok()?)?;
+        let cursor = self.cursors.get_mut(self.share.place(agent)?)?;
         let action = cursor.take(&self.plan, agent)?;
         self.due.extend(cursor.due_us(&self.plan).map(|next_us| (next_us, agent)));
         Some(Planned { instant_us, agent: Some(agent), action })

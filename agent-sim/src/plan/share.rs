@@ -14,6 +14,9 @@ impl Share {
     /// All agents.
     pub const WHOLE: Self = Self { remainder: 0, divisor: 1 };
 
+    /// No agent.
+    pub const NOBODY: Self = Self { remainder: 0, divisor: 0 };
+
     /// The share of the part of this number, from 1, where there are so many; `None` where there is no such part.
     pub fn of(number: u32, parts: u32) -> Option<Self> {
         let remainder = number.checked_sub(1).filter(|remainder| *remainder < parts)?;
@@ -37,7 +40,19 @@ impl Share {
 
     /// How many of so many things, numbered as agents are, belong to it.
     pub fn count(self, whole: u32) -> u32 {
-        whole / self.divisor + u32::from(self.remainder < whole % self.divisor)
+        let Some(rest) = whole.checked_rem(self.divisor) else { return 0 };
+        whole / self.divisor + u32::from(self.remainder < rest)
+    }
+
+    /// The numbers of those of so many that belong to it, in order.
+    pub fn agents(self, whole: u32) -> impl Iterator<Item = u32> {
+        let count = self.count(whole) as usize;
+        (self.remainder..whole).step_by(self.divisor.max(1) as usize).take(count)
+    }
+
+    /// The how-manieth of [`Self::agents`] an agent is, from 0; `None`: it is none of them.
+    pub fn place(self, agent: u32) -> Option<usize> {
+        self.has(agent).then(|| (agent / self.divisor.max(1)) as usize)
     }
 }
 

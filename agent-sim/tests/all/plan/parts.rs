@@ -36,7 +36,7 @@ proptest! {
             for worker in 0..workers {
                 let own = share.worker(worker, workers);
                 united.extend(
-                    Schedule::new(Arc::clone(&part)).only(|agent| agent.is_some_and(|agent| own.has(agent))),
+                    Schedule::of_agents(Arc::clone(&part), own),
                 );
             }
         }
