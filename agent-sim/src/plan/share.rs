@@ -71,13 +71,34 @@ mod tests {
         assert_eq!((Share::of(0, 3), Share::of(4, 3)), (None, None));
     }
 
+    #[test]
+    fn nobody_is_no_agent() {
+        assert_eq!((Share::NOBODY.count(5), Share::NOBODY.agents(5).count()), (0, 0));
+        assert_eq!((Share::NOBODY.has(0), Share::NOBODY.place(0)), (false, None));
+    }
+
     proptest! {
+        #[test]
+        fn agents_are_those_that_belong_to_it_each_at_its_place(whole in 0_u32..300, parts in 1_u32..20, workers in 1_u32..9) {
+            for part in (1..=parts).filter_map(|number| Share::of(number, parts)) {
+                let own = part.worker(workers - 1, workers);
+                let agents: Vec<u32> = own.agents(whole).collect();
+                let expected: Vec<u32> = (0..whole).filter(|agent| own.has(*agent)).collect();
+                prop_assert_eq!(own.count(whole) as usize, agents.len());
+                for (place, agent) in agents.iter().enumerate() {
+                    prop_assert_eq!(own.place(*agent), Some(place));
+                }
+                prop_assert_eq!(agents, expected);
+            }
+        }
+
         #[test]
         fn every_agent_belongs_to_one_worker_of_one_part(agent in 0_u32..1_000_000, parts in 1_u32..100, workers in 1_u32..64) {
             let parts: Vec<Share> = (1..=parts).filter_map(|number| Share::of(number, parts)).collect();
             let owners = parts.iter().filter(|part| part.has(agent));
             prop_assert_eq!(owners.count(), 1);
             for part in parts {
+                prop_assert_eq!(part.place(agent).is_some(), part.has(agent));
                 let owners = (0..workers).filter(|worker| part.worker(*worker, workers).has(agent)).count();
                 prop_assert_eq!(owners, usize::from(part.has(agent)));
             }
