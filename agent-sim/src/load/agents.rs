@@ -25,7 +25,7 @@ use crate::tripwire;
 /// How many more heartbeats follow at once on one of this agent that is due at this instant of the plan (microseconds).
 pub(super) type Retries = fn(&Plan, u32, u64) -> u32;
 
-/// The agents of a run, or of a worker's share of it. About 150 bytes an agent, and what it holds of answers ([`Polls`]).
+/// The agents of a run, or of a worker's share of it. About 100 bytes an agent, and what it holds of answers ([`Polls`]).
 #[derive(Debug)]
 pub(super) struct Agents {
     plan: Arc<Plan>,

@@ -212,8 +212,8 @@ impl Seed<'_> {
         driver.traced_by = traceparent.then_some(seed);
         let (clock, plan) = (self.clock, &self.plan);
         let is_spread = gang.is_some();
-        let schedule = if is_spread { Schedule::of_harness } else { Schedule::new };
-        let mut schedule = schedule(Arc::clone(plan));
+        let whose = Arc::clone(plan);
+        let mut schedule = if is_spread { Schedule::of_harness(whose) } else { Schedule::new(whose) };
         let (begin_us, began_unix_us) = self.begin(is_spread)?;
         if let Some(gang) = &mut gang {
             gang.begin(begin_us);
