@@ -29,10 +29,7 @@ pub(super) type Retries = fn(&Plan, u32, u64) -> u32;
 #[derive(Debug)]
 pub(super) struct Agents {
     plan: Arc<Plan>,
-    /// Whose states are here.
-    share: Share,
-    /// By their places in the share.
-    states: Vec<State>,
+    states: States,
     /// Behind the addresses that they declare.
     port: u16,
     stores: Stores,
@@ -61,6 +58,23 @@ struct State {
     /// So many more heartbeats follow at once.
     repeats: u32,
     polls: Polls,
+}
+
+/// The states of a share's agents, by their places in it.
+#[derive(Debug)]
+struct States {
+    share: Share,
+    all: Vec<State>,
+}
+
+impl States {
+    fn get(&self, agent: u32) -> Option<&State> {
+        self.all.get(self.share.place(agent)?)
+    }
+
+    fn get_mut(&mut self, agent: u32) -> Option<&mut State> {
+        self.all.get_mut(self.share.place(agent)?)
+    }
 }
 
 /// A call to be made.
@@ -106,9 +120,8 @@ impl Agents {
         let http = Can::of(dialect);
         let mcp = dialect.over_mcp().map_or(http, |dialect| Can::of(dialect.as_ref()));
         Self {
-            states: vec![State::default(); share.count(plan.agents()) as usize],
+            states: States { share, all: vec![State::default(); share.count(plan.agents()) as usize] },
             plan,
-            share,
             port,
             stores: Stores::default(),
             can: [http, mcp],
@@ -153,7 +166,7 @@ impl Agents {
             }
             _ => 0,
         };
-        let Some(state) = state_of(&mut self.states, self.share.place(number)) else { return Due::Nothing };
+        let Some(state) = self.states.get_mut(number) else { return Due::Nothing };
         match action {
             Action::Register { incarnation } => {
                 let mut polls = std::mem::take(&mut state.polls);
@@ -196,10 +209,6 @@ impl Agents {
         }
     }
 
-    fn state(&self, agent: u32) -> Option<&State> {
-        self.states.get(self.share.place(agent)?)
-    }
-
     fn protocol(&self, agent: u32) -> Protocol {
         self.plan.fleet_of(agent).map_or(Protocol::Http, |(_, fleet, _)| fleet.protocol)
     }
@@ -228,7 +237,7 @@ impl Agents {
         let discovery = self.discovery(agent);
         let is_long = matches!(discovery, Discovery::LongPoll { .. });
         let question = if is_long { self.plan.question(agent, poll).0 } else { 0 };
-        let polls = &mut state_of(&mut self.states, self.share.place(agent))?.polls;
+        let polls = &mut self.states.get_mut(agent)?.polls;
         let operation = polls::operation(discovery, polls.held(question));
         Some((polls.take(poll, operation), operation))
     }
@@ -236,7 +245,7 @@ impl Agents {
     /// How an agent renews now: fully until the registry knows it, then as lean as it can.
     fn heartbeat(&self, agent: u32) -> Operation {
         let can = self.can(agent);
-        let Some(state) = self.state(agent).filter(|state| state.registered && (can.renew || can.probe))
+        let Some(state) = self.states.get(agent).filter(|state| state.registered && (can.renew || can.probe))
         else {
             return Operation::Register;
         };
@@ -251,7 +260,7 @@ impl Agents {
         if task.operation == Operation::Leave {
             return true;
         }
-        self.state(agent).is_some_and(|state| state.running && state.incarnation == task.incarnation)
+        self.states.get(agent).is_some_and(|state| state.running && state.incarnation == task.incarnation)
     }
 
     /// The call in full, as the agent knows the world now; `None` for a number that no agent has.
@@ -262,7 +271,7 @@ impl Agents {
         if is_poll(task.operation) {
             let (question, capability) = self.plan.question(agent, task.poll);
             let discovery = self.discovery(agent);
-            let held = state_of(&mut self.states, self.share.place(agent))?.polls.held(question);
+            let held = self.states.get_mut(agent)?.polls.held(question);
             let filter = Filter { capability, ..Filter::default() };
             return Some(polls::call(discovery, held, &self.stores, filter));
         }
@@ -270,7 +279,7 @@ impl Agents {
             return Some(Call::Leave { agent_id: self.plan.agent_id(agent) });
         }
         let endpoint = tripwire::endpoint(agent, self.port);
-        let state = state_of(&mut self.states, self.share.place(agent))?;
+        let state = self.states.get_mut(agent)?;
         state.sequence += 1;
         let order = (u64::from(state.incarnation), state.sequence);
         let wiring_revision = state.wiring_revision;
@@ -296,9 +305,7 @@ impl Agents {
             return self.poll_answered(agent, task, answered);
         }
         let can = self.can(agent);
-        let Some(state) = state_of(&mut self.states, self.share.place(agent)) else {
-            return Consequence::default();
-        };
+        let Some(state) = self.states.get_mut(agent) else { return Consequence::default() };
         let outcome = answered.record.outcome;
         let misses = state.beat.free();
         let was_registered = state.registered;
@@ -336,9 +343,7 @@ impl Agents {
     /// more, the whole list does.
     fn poll_answered(&mut self, agent: u32, task: Task, answered: &Answered) -> Consequence {
         let (question, discovery) = (self.plan.question(agent, task.poll).0, self.discovery(agent));
-        let Some(state) = state_of(&mut self.states, self.share.place(agent)) else {
-            return Consequence::default();
-        };
+        let Some(state) = self.states.get_mut(agent) else { return Consequence::default() };
         state.polls.learn(question, discovery, answered, &mut self.stores);
         let (misses, kept) = state.polls.free();
         let next = if answered.record.outcome == Outcome::Unknown { Some(task.poll) } else { kept };
@@ -354,10 +359,7 @@ impl Agents {
         if task.operation == Operation::Leave || !self.wants(task) {
             return 0;
         }
-        let Some(state) = task.agent.and_then(|agent| state_of(&mut self.states, self.share.place(agent)))
-        else {
-            return 0;
-        };
+        let Some(state) = task.agent.and_then(|agent| self.states.get_mut(agent)) else { return 0 };
         if is_poll(task.operation) { state.polls.free().0 } else { state.beat.free() }
     }
 }
@@ -378,10 +380,6 @@ fn document(identity: Identity, agent: u32, endpoint: SocketAddr, order: (u64, u
         incarnation: Some(incarnation),
         sequence: Some(sequence),
     }
-}
-
-fn state_of(states: &mut [State], place: Option<usize>) -> Option<&mut State> {
-    states.get_mut(place?)
 }
 
 #[cfg(test)]
